@@ -1,4 +1,4 @@
-"""Initial log-density of an image over its own pixel plane (Eqs. 1-2 of docs/method.md)."""
+"""Initial log-density of an image over its own pixel plane (Eqs. 8-9 of docs/method.md)."""
 
 from typing import Literal
 
@@ -73,7 +73,7 @@ def initial_log_density(
     The published estimate ("kde") draws ``n_samples`` positions with probability proportional to
     intensity + offset, jitters them and fits a Gaussian kernel density estimate.  "smoothed" is its
     expectation up to the kernel's cut-off at the border: the weighted grid convolved with the
-    Gaussian of the same covariance, without the sampling noise (Eq. 2).
+    Gaussian of the same covariance, without the sampling noise (Eq. 9).
 
     Parameters
     ----------

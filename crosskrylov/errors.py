@@ -6,7 +6,7 @@ class CrosskrylovError(Exception):
 
 
 class ConfigError(CrosskrylovError):
-    """A configuration key is unknown, of the wrong type or impossible; the message names the key."""
+    """A configuration key is unknown, mistyped or impossible; the message names the key."""
 
 
 class DataError(CrosskrylovError):

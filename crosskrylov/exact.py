@@ -66,8 +66,8 @@ def exact_log_density(
         p = shift + backward(decayed, type=kind, axes=(-2, -1), norm="ortho")
         if not (p > 0).all():
             raise AccuracyError(
-                f"The exact density reaches {p.min():.3g} at time {t:.6g}, but it must be positive; "
-                "raise density.floor."
+                f"The exact density reaches {p.min():.3g} at time {t:.6g}, but it must be "
+                "positive; raise density.floor."
             )
         result[:, position] = np.log(p)
     return result

@@ -1,7 +1,7 @@
 """The time march of the log-density Fokker-Planck equation around any linear solver.
 
 Backward Euler in time; the squared gradient is linearised by Picard's or Newton's iteration, which
-gives one linear system per image, time step and iteration (Eqs. 3-4 of docs/method.md).
+gives one linear system per image, time step and iteration (Eqs. 3, 4 and 7 of docs/method.md).
 """
 
 import time
@@ -126,7 +126,7 @@ def assemble_systems(
     iterate: Array,
     linearisation: Linearisation = "picard",
 ) -> tuple[FivePointStencil, Array]:
-    """Return the matrices and right-hand sides of one time step and iteration (Eqs. 3-4).
+    """Return the matrices and right-hand sides of one time step and iteration (Eqs. 3, 4, 7).
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def assemble_systems(
 
 
 def _add_advection(matrix, v_row, v_col, h, problem) -> None:
-    """Add v . (coefficient gradient) to the stencil in place, as `coefficient_gradient` takes it."""
+    """Add ``v . gradient`` to the stencil in place, with the gradient of the coefficients."""
     half = 0.5 / h
     reflecting = problem.boundary == "reflecting"
     for v, axis, lower, upper in (
@@ -174,18 +174,8 @@ def _add_advection(matrix, v_row, v_col, h, problem) -> None:
         (v_col, -1, matrix.west, matrix.east),
     ):
         first, last, start, stop = (
-            [slice(None)] * 2,
-            [slice(None)] * 2,
-            [slice(None)] * 2,
-            [slice(None)] * 2,
-        )
-        first[axis], last[axis] = slice(0, 1), slice(-1, None)
-        start[axis], stop[axis] = slice(None, -1), slice(1, None)
-        first, last, start, stop = (
-            (..., *first),
-            (..., *last),
-            (..., *start),
-            (..., *stop),
+            (..., part, slice(None)) if axis == -2 else (..., part)
+            for part in (slice(0, 1), slice(-1, None), slice(None, -1), slice(1, None))
         )
         lower[stop] -= half * v[stop]
         upper[start] += half * v[start]
