@@ -83,7 +83,12 @@ class TransformPreconditioner:
         self._cols_t = convert(np.ascontiguousarray(transform_matrix(width, boundary).T))
         self._inverse_symbol = convert(1.0 / symbol)
 
-    def __call__(self, residual: Array) -> Array:
-        """Return the preconditioned residual; shape (..., H, W) is kept."""
+    def __call__(self, residual: Array, active: np.ndarray | None = None) -> Array:
+        """Return the preconditioned residual; shape (..., H, W) is kept.
+
+        ``active`` (the systems' positions, as batched Krylov kernels pass them) makes no
+        difference: the preconditioner is the same for every image.
+        """
+        del active
         spectrum = (self._rows_t @ residual) @ self._cols
         return (self._rows @ (spectrum * self._inverse_symbol)) @ self._cols_t
