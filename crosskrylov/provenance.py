@@ -1,0 +1,86 @@
+"""Which machine, software and source revision made a result."""
+
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from crosskrylov import __version__
+
+#: Packages whose version can change a number or a time.
+PACKAGES = ("numpy", "scipy", "pyamg", "pypardiso", "mkl", "torch", "diffusers", "snakemake")
+
+
+def machine() -> dict[str, str]:
+    """Return what the numbers depend on: processor, memory, system and package versions.
+
+    Returns
+    -------
+    dict of str to str
+        Property to value; a package that is not installed is left out.
+    """
+    facts = {
+        "crosskrylov": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": str(
+            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        ),
+        "memory_gib": _memory_gib(),
+    }
+    for package in PACKAGES:
+        try:
+            facts[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {name: value for name, value in facts.items() if value}
+
+
+def _processor() -> str:
+    """Return the processor's model name, from the system's own list where it has one."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _cores() -> int | None:
+    """Return the cores that this process may use (fewer than the machine's in a container)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
+
+
+def _memory_gib() -> str:
+    try:
+        return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f}"
+    except (ValueError, OSError, AttributeError):
+        return ""
+
+
+def revision(folder: str | Path = ".") -> str:
+    """Return the git commit of ``folder``, marked where tracked files differ from it, or ""."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(
+            ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    try:
+        commit = git("rev-parse", "HEAD")
+        changed = git("status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return f"{commit} with uncommitted changes" if changed else commit
+
+
+def command_line() -> str:
+    """Return the command of this process, without the folder of the interpreter."""
+    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])

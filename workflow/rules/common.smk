@@ -1,0 +1,66 @@
+"""Functions and wildcard constraints that the other files of this folder share; no rules here.
+
+A file with rules says what it makes with `add_targets`; the named targets of the Snakefile and
+`rule all` collect it from there.
+"""
+
+from pathlib import Path
+
+from crosskrylov.config import relevant_parameters
+from crosskrylov.dependencies import source_files
+
+
+wildcard_constraints:
+    images="|".join(config["image_sets"]),
+    seed=r"\d+",
+    solver="|".join(config["solvers"]),
+
+
+# The Snakefile's folder is `workflow.basedir` only as long as nobody uses this workflow as a module.
+PACKAGE_FOLDER = (Path(str(workflow.current_basedir)) / "../../crosskrylov").resolve()
+
+TARGETS = {}
+
+
+def library(*names):
+    """Return the library files behind the named modules: as an input, editing one re-runs the rule.
+
+    Imports are followed, so a rule names only what its script imports; a folder ("solvers") stands
+    for every module inside, for code that finds its modules by itself.
+    """
+    return source_files(PACKAGE_FOLDER, names)
+
+
+def add_targets(name, paths):
+    """Let the named target (and `rule all`) make these files."""
+    TARGETS.setdefault(name, []).extend([paths] if isinstance(paths, str) else paths)
+
+
+def targets(name):
+    """Return the files of a named target; `figures` and `tables` gather them from all the others."""
+    folder = {"figures": "results/figures/", "tables": "results/tables/"}.get(name)
+    if folder:
+        return sorted({path for path in all_targets() if path.startswith(folder)})
+    return TARGETS.get(name, [])
+
+
+def all_targets():
+    """Return every file that the configuration asks for, except exports for other programs."""
+    return sorted(
+        {path for name, paths in TARGETS.items() if name != "export_systems" for path in paths}
+    )
+
+
+def expand_runs(pattern, **more):
+    """Expand {images} and {seed} over everything configured, and other wildcards as given."""
+    return expand(pattern, images=config["image_sets"], seed=config["random_seeds"], **more)
+
+
+def image_set(wildcards):
+    """Return the configuration of the image set that {images} names."""
+    return config["image_sets"][wildcards.images]
+
+
+def equation(wildcards):
+    """Return the section `equation`, reduced to what the chosen kinds of coefficients use."""
+    return relevant_parameters(config["equation"])
