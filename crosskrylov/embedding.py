@@ -1,0 +1,172 @@
+"""Score embedding: images transported along the pre-computed scores by the probability flow.
+
+Every pixel of every channel obeys the discrete flow (docs/method.md, Eq. E1)
+
+    x^n = x^{n-1} + (f - g^2/2 * D m^{n-1}) (t_n - t_{n-1}),
+
+where D m is one number per pixel made from the two-component score (d_row, d_col) of the image's
+log-density. The published sources disagree about D; both readings are kept as variants.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from crosskrylov.errors import ConfigError, DataError, ShapeError
+
+#: ``row``: D = d_row, plus a little noise and clamping (single-image script of the method's authors);
+#: ``sum``: D = d_row + d_col, deterministic (predecessor method); ``none``: images stay as they are.
+EMBEDDING_VARIANTS = ("row", "sum", "none")
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Embedded images of one data set.
+
+    Attributes
+    ----------
+    images : ndarray, shape (N, S, C, H, W), float32
+        Image n at embedded time s.
+    times : ndarray, shape (S,), float64
+        Embedded times, increasing.
+    displacement_rms : ndarray, shape (N, S), float64
+        Root mean square over pixels and channels of x^s - x^0, in units of the intensity range.
+    """
+
+    images: np.ndarray
+    times: np.ndarray
+    displacement_rms: np.ndarray
+
+
+def select_embedded_steps(n_available: int, count: int) -> np.ndarray:
+    """Return ``count`` indices spread evenly over the stored times, first and last included.
+
+    The published rule is ``linspace(1, N, 10)``; where fewer times than asked for are stored, every
+    stored time is used once.
+
+    Parameters
+    ----------
+    n_available : int
+        Number of stored times.
+    count : int
+        Number of embedded steps wanted.
+
+    Returns
+    -------
+    ndarray of int64
+        Increasing indices into the stored times, at most ``count``.
+    """
+    if count < 1:
+        raise ConfigError(f"embedding.steps is {count}; give at least 1 embedded step.")
+    if n_available < 1:
+        raise DataError("The score file holds no time step; run exact_scores or the march again.")
+    return np.unique(np.linspace(0, n_available - 1, min(count, n_available)).round().astype(int))
+
+
+def embed_images(
+    images: np.ndarray,
+    scores: np.ndarray,
+    times: np.ndarray,
+    *,
+    variant: str = "row",
+    diffusion: float | np.ndarray = 0.5,
+    drift: np.ndarray | float = 0.0,
+    steps: int = 10,
+    noise_scale: float = 0.1,
+    seed: int = 0,
+) -> Embedding:
+    """Transport every image along its scores (Eq. E1) and keep ``steps`` of the times.
+
+    The flow is integrated over *all* stored times, with the score at the left end of each interval;
+    the interval from 0 to the first stored time uses the first stored score when time 0 itself is
+    not stored. Afterwards ``steps`` times are selected.
+
+    Parameters
+    ----------
+    images : ndarray, shape (N, C, H, W), float32
+        Images in [0, 1].
+    scores : ndarray, shape (N, S, 2, H, W) or (N * C, S, 2, H, W)
+        (d_row, d_col) of the log-density at the stored times, per unit length. The second form
+        carries one log-density per channel, image-major.
+    times : ndarray, shape (S,)
+        Stored times, increasing.
+    variant : {"row", "sum", "none"}
+        See `EMBEDDING_VARIANTS`.
+    diffusion : float or ndarray, shape (S,)
+        g at the stored times.
+    drift : float or ndarray, broadcastable to (H, W)
+        The same scalar combination of the drift's components as of the score's.
+    steps : int
+        Number of embedded steps to keep.
+    noise_scale : float
+        Factor of g sqrt(dt) in the noise of the ``row`` variant (published: 0.1).
+    seed : int
+        Seed of that noise.
+
+    Returns
+    -------
+    Embedding
+
+    Raises
+    ------
+    ConfigError
+        If the variant is unknown or ``steps`` < 1.
+    ShapeError
+        If images, scores and times do not fit together.
+    DataError
+        If a score is not finite.
+    """
+    if variant not in EMBEDDING_VARIANTS:
+        raise ConfigError(
+            f"embedding.variant is {variant!r}; allowed are {', '.join(EMBEDDING_VARIANTS)}."
+        )
+    images = np.asarray(images, dtype=np.float32)
+    times = np.asarray(times, dtype=np.float64)
+    scores = _scores_per_channel(images, scores, times)
+    selected = select_embedded_steps(len(times), steps)
+    g = np.broadcast_to(np.asarray(diffusion, dtype=np.float64), times.shape)
+    kept = np.empty((len(images), len(selected), *images.shape[1:]), dtype=np.float32)
+    rng = np.random.default_rng(seed)
+    x = images.astype(np.float64)
+    previous_time = 0.0
+    slot = 0
+    for s, time in enumerate(times):
+        dt = time - previous_time
+        if variant != "none" and dt > 0:
+            left = max(s - 1, 0)
+            direction = scores[:, :, left, 0]  # (N, C or 1, H, W), d_row
+            if variant == "sum":
+                direction = direction + scores[:, :, left, 1]
+            x = x + (drift - 0.5 * g[left] ** 2 * direction.astype(np.float64)) * dt
+            if variant == "row":
+                x += noise_scale * g[left] * np.sqrt(dt) * rng.standard_normal(x.shape)
+                np.clip(x, 0.0, 1.0, out=x)
+        previous_time = time
+        if slot < len(selected) and s == selected[slot]:
+            kept[:, slot] = x
+            slot += 1
+    displacement = kept.astype(np.float64) - images[:, None]
+    return Embedding(kept, times[selected], np.sqrt((displacement**2).mean(axis=(2, 3, 4))))
+
+
+def _scores_per_channel(images, scores, times) -> np.ndarray:
+    """Return the scores as (N, 1 or C, S, 2, H, W), checked against the images."""
+    n, channels, height, width = images.shape
+    scores = np.asarray(scores)
+    if scores.ndim != 5 or scores.shape[1:] != (len(times), 2, height, width):
+        raise ShapeError(
+            f"Scores have shape {scores.shape}, images {images.shape} with {len(times)} times need "
+            f"({n}, {len(times)}, 2, {height}, {width}); make both from the same image set."
+        )
+    if np.any(np.diff(times) <= 0):
+        raise ShapeError("Times of the scores must increase; the score file is damaged.")
+    if not np.isfinite(scores).all():
+        raise DataError("The scores hold NaN or infinity; run the stage that made them again.")
+    if len(scores) == n:
+        return scores[:, None]
+    if len(scores) == n * channels:
+        return scores.reshape(n, channels, *scores.shape[1:])
+    raise ShapeError(
+        f"There are {len(scores)} scores for {n} images of {channels} channels; expected {n} or "
+        f"{n * channels}."
+    )

@@ -1,0 +1,79 @@
+"""Distances between two sets of feature vectors."""
+
+import numpy as np
+from scipy import linalg
+
+from crosskrylov.errors import DataError, ShapeError
+
+
+def _check(features, reference, minimum: int, what: str) -> tuple[np.ndarray, np.ndarray]:
+    x, y = (np.asarray(a, dtype=np.float64) for a in (features, reference))
+    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
+        raise ShapeError(
+            f"Features of shapes {x.shape} and {y.shape} cannot be compared; both must be (N, D) "
+            "with the same D."
+        )
+    for name, a in (("samples", x), ("reference images", y)):
+        if len(a) < minimum:
+            raise DataError(
+                f"{what} needs at least {minimum} {name}, found {len(a)}; raise n_samples (or "
+                "image_sets.*.n_images), or remove the metric."
+            )
+        if not np.isfinite(a).all():
+            raise DataError(f"{what}: features of the {name} hold NaN or infinity.")
+    return x, y
+
+
+def frechet_distance(features, reference, minimum: int | None = None) -> float:
+    """Return the Fréchet distance between Gaussians fitted to two sets of features (Eq. M1).
+
+    ||mu_1 - mu_2||^2 + tr(C_1 + C_2 - 2 (C_1 C_2)^(1/2)). Only on Inception-v3 (2015) features
+    is it called FID.
+
+    Parameters
+    ----------
+    features, reference : array_like, shape (N, D) and (M, D)
+        Features.
+    minimum : int, optional
+        Fewest vectors that each set must have; D + 1 by default, so that covariances have full
+        rank (the distance is biased upwards for small sets in any case).
+
+    Raises
+    ------
+    DataError
+        If a set is too small or not finite.
+    """
+    dimension = np.shape(features)[-1]
+    x, y = _check(features, reference, minimum or dimension + 1, "A Fréchet distance")
+    mean_gap = x.mean(0) - y.mean(0)
+    first, second = (np.cov(a, rowvar=False).reshape(dimension, dimension) for a in (x, y))
+    # tr (C1 C2)^(1/2) = sum of square roots of the eigenvalues of the symmetric R C2 R, R = C1^(1/2)
+    values, vectors = linalg.eigh(first)
+    root = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
+    shared = np.sqrt(linalg.eigvalsh(root @ second @ root).clip(min=0)).sum()
+    return float(mean_gap @ mean_gap + np.trace(first) + np.trace(second) - 2 * shared)
+
+
+def kernel_distance(features, reference) -> float:
+    """Return the unbiased squared MMD with the kernel (x y / D + 1)^3: KID on Inception features.
+
+    Parameters
+    ----------
+    features, reference : array_like, shape (N, D) and (M, D)
+        Features; the estimate can be slightly negative for equal distributions.
+
+    Raises
+    ------
+    DataError
+        If a set has fewer than two vectors.
+    """
+    x, y = _check(features, reference, 2, "A kernel distance")
+
+    def kernel(a, b):
+        return (a @ b.T / a.shape[1] + 1) ** 3
+
+    def mean_off_diagonal(a):
+        k = kernel(a, a)
+        return (k.sum() - np.trace(k)) / (len(a) * (len(a) - 1))
+
+    return float(mean_off_diagonal(x) + mean_off_diagonal(y) - 2 * kernel(x, y).mean())

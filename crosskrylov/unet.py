@@ -1,0 +1,99 @@
+"""The one U-Net that every model of a comparison shares: diffusers' UNet2DModel, sized by config."""
+
+from collections.abc import Mapping
+
+import torch
+
+import crosskrylov.torchvision_compat  # noqa: F401  (must come before diffusers)
+from crosskrylov.errors import ConfigError
+
+#: Network time runs over [0, TIME_SCALE], the range for which sinusoidal time features are made.
+TIME_SCALE = 1000.0
+
+
+def check_unet_options(options: Mapping, image_size: int) -> None:
+    """Raise if the U-Net of ``options`` cannot take ``image_size``-pixel images.
+
+    Parameters
+    ----------
+    options : mapping
+        ``channels`` (list of int, one per resolution), ``layers_per_block``,
+        ``attention_resolution`` (pixels; self-attention at this side length and below),
+        ``norm_groups``.
+    image_size : int
+        Side length in pixels.
+
+    Raises
+    ------
+    ConfigError
+        If the size cannot be halved often enough or the groups do not divide the channels.
+    """
+    channels = list(options["channels"])
+    factor = 2 ** (len(channels) - 1)
+    if image_size % factor or image_size < 2 * factor:
+        raise ConfigError(
+            f"A U-Net with unet.channels = {channels} halves images {len(channels) - 1} times and "
+            f"cannot take {image_size} x {image_size} pixels; choose a multiple of {factor} of at "
+            f"least {2 * factor}, or fewer entries in unet.channels."
+        )
+    groups = options["norm_groups"]
+    for width in channels:
+        if width % groups:
+            raise ConfigError(
+                f"unet.norm_groups is {groups} and does not divide the {width} channels in "
+                f"unet.channels; choose a common divisor of {channels}."
+            )
+
+
+def build_unet(options: Mapping, image_size: int, image_channels: int, seed: int):
+    """Return a freshly initialised U-Net for square images.
+
+    Self-attention is placed where its cost is small: at side lengths up to
+    ``attention_resolution`` and in the middle block, and nowhere else.
+
+    Parameters
+    ----------
+    options : mapping
+        See `check_unet_options`.
+    image_size : int
+        Side length in pixels.
+    image_channels : int
+        1 (grey) or 3 (RGB).
+    seed : int
+        Seed of the initial weights; the global random state is left as it was.
+
+    Returns
+    -------
+    diffusers.UNet2DModel
+        In channels-last memory format, which oneDNN and cuDNN convolve fastest. Its forward takes
+        (B, C, H, W) float32 and (B,) times in [0, `TIME_SCALE`].
+
+    Raises
+    ------
+    ConfigError
+        See `check_unet_options`.
+    """
+    from diffusers import UNet2DModel
+
+    check_unet_options(options, image_size)
+    channels = tuple(int(width) for width in options["channels"])
+    attends = [image_size // 2**i <= options["attention_resolution"] for i in range(len(channels))]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = UNet2DModel(
+            sample_size=image_size,
+            in_channels=image_channels,
+            out_channels=image_channels,
+            layers_per_block=int(options["layers_per_block"]),
+            block_out_channels=channels,
+            down_block_types=tuple("AttnDownBlock2D" if a else "DownBlock2D" for a in attends),
+            up_block_types=tuple("AttnUpBlock2D" if a else "UpBlock2D" for a in attends[::-1]),
+            norm_num_groups=int(options["norm_groups"]),
+            attention_head_dim=min(32, min(channels)),
+        )
+    return network.to(memory_format=torch.channels_last)
+
+
+def count_parameters(network: torch.nn.Module) -> int:
+    """Return the number of trainable parameters."""
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
