@@ -51,16 +51,40 @@ def all_targets():
     )
 
 
-def expand_runs(pattern, **more):
-    """Expand {images} and {seed} over everything configured, and other wildcards as given."""
-    return expand(pattern, images=config["image_sets"], seed=config["random_seeds"], **more)
+# Keys of an image set that say how it is run, not which images it holds.
+RUN_KEYS = ("random_seeds", "time_steps")
+
+
+def runs(image_sets=None):
+    """Return (image set, random seed) of everything configured, or of the named image sets."""
+    names = config["image_sets"] if image_sets is None else image_sets
+    return [
+        (name, seed)
+        for name in names
+        for seed in config["image_sets"][name]["random_seeds"] or config["random_seeds"]
+    ]
+
+
+def expand_runs(pattern, image_sets=None, **more):
+    """Expand {images} and {seed} over `runs(image_sets)`, and other wildcards as given."""
+    return [
+        path
+        for name, seed in runs(image_sets)
+        for path in expand(pattern, images=name, seed=seed, **more)
+    ]
 
 
 def image_set(wildcards):
-    """Return the configuration of the image set that {images} names."""
-    return config["image_sets"][wildcards.images]
+    """Return the configuration of the images that {images} names."""
+    entry = config["image_sets"][wildcards.images]
+    return {key: value for key, value in entry.items() if key not in RUN_KEYS}
 
 
 def equation(wildcards):
-    """Return the section `equation`, reduced to what the chosen kinds of coefficients use."""
-    return relevant_parameters(config["equation"])
+    """Return the section `equation`, reduced to what the chosen kinds of coefficients use.
+
+    An image set may have its own number of time steps.
+    """
+    section = relevant_parameters(config["equation"])
+    own_steps = config["image_sets"][wildcards.images]["time_steps"]
+    return section | ({"time_steps": own_steps} if own_steps else {})
