@@ -1,0 +1,71 @@
+# make reproduce   the default experiment and its report, from nothing but Python >= 3.11
+# make test        lint and tests
+# make study       the full study (presets/study.yaml), then its snapshot in docs/results/
+# Each of them first makes .venv from envs/requirements.lock, unless that has been done.
+# Options: CORES=4 (default: all), PYTHON=/path/to/python3.12, ARGS="--config random_seeds=[1,2]".
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# The first Python that is new enough; empty if there is none.
+PYTHON ?= $(shell for name in python3 python3.11 python3.12 python3.13 python; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$name && break; \
+	done; true)
+CORES ?= all
+ARGS ?=
+
+LOCK := envs/requirements.lock
+BIN := .venv/bin
+# Named after the lock's contents: another lock, another installation.
+STAMP := .venv/.installed-$(shell cksum < $(LOCK) | cut -d ' ' -f 1)
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(ARGS)
+
+.PHONY: help environment reproduce study snapshot test lint format pins clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
+
+environment: $(STAMP) ## make .venv from the exact pins
+
+$(STAMP):
+	@if [ -z "$(PYTHON)" ] || ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+	  echo "Python 3.11 or newer is needed, but $${PYTHON:-$$(python3 --version 2>&1 || true)} was found:" \
+	    "install it, or name it with make PYTHON=/path/to/python." >&2; exit 1; fi
+	@echo "Installing the pinned packages into .venv (a few minutes, once)."
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --requirement $(LOCK)
+	@rm -f .venv/.installed-*
+	@touch $@
+
+reproduce: $(STAMP) ## run the default experiment and write results/report.html
+	$(SNAKEMAKE)
+	$(SNAKEMAKE) --report results/report.html
+
+study: $(STAMP) ## run the full study (it continues where it was stopped) and keep its results
+	$(SNAKEMAKE) --configfile presets/study.yaml
+	$(MAKE) snapshot
+
+snapshot: $(STAMP) ## copy tables and figures to docs/results/ with their origin
+	$(BIN)/python -m crosskrylov.snapshot --command "make study"
+
+test: lint ## lint, then run the tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+lint: $(STAMP) ## check style of Python and Snakemake files
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+format: $(STAMP) ## correct the style where that can be done by machine
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/snakefmt Snakefile workflow
+
+pins: $(STAMP) ## write the pinned environments from what .venv holds
+	$(BIN)/python envs/pin.py
+
+clean: ## remove results and caches, keep .venv
+	find results -mindepth 1 ! -name .gitkeep -delete
+	rm -rf .snakemake .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,69 @@
+"""Shared by all tests: one BLAS thread, the project's paths, and a way to run Snakemake."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# Before NumPy is imported: small matrices are slower on several threads, and cores are few.
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+PROJECT = Path(__file__).resolve().parent.parent
+TOY = PROJECT / "tests" / "config" / "toy.yaml"
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """Return the root of the checkout."""
+    return PROJECT
+
+
+@pytest.fixture(scope="session")
+def toy_config() -> Path:
+    """Return the configuration of the toy run."""
+    return TOY
+
+
+@pytest.fixture
+def project_copy(tmp_path) -> Path:
+    """Return a copy of everything that the workflow reads, to edit and to run in."""
+    return copy_project(tmp_path / "project")
+
+
+def copy_project(target: Path) -> Path:
+    """Copy the Snakefile, rules, scripts, library, configurations and profiles to ``target``."""
+    target.mkdir(parents=True)
+    ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
+    for folder in ("crosskrylov", "workflow", "profiles", "presets", "envs"):
+        shutil.copytree(PROJECT / folder, target / folder, ignore=ignored)
+    for file in ("Snakefile", "config.yaml"):
+        shutil.copy(PROJECT / file, target / file)
+    return target
+
+
+def run_snakemake(*arguments, cwd, cores=2, check=True) -> subprocess.CompletedProcess:
+    """Run Snakemake in ``cwd``; its output is in ``stdout`` (both streams, in order)."""
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "snakemake", "--cores", str(cores), *map(str, arguments)]
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+    )
+    if check and done.returncode != 0:
+        pytest.fail(f"{' '.join(command)} left with {done.returncode}:\n{done.stdout[-6000:]}")
+    return done
+
+
+@pytest.fixture
+def snakemake():
+    """Return `run_snakemake`."""
+    return run_snakemake
