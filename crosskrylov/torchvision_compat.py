@@ -1,10 +1,10 @@
 """Let torchvision be imported when its compiled operators do not fit the installed torch.
 
-A torchvision wheel built for CUDA beside a CPU-only torch (a common pair: the package index serves one, the
-user asked for the other) cannot load its extension ``_C``. Its Python side then stops with "operator
-torchvision::nms does not exist", because it attaches shape functions to two operators that only the
-extension declares. Data sets, transforms and Inception weights need neither operator, so declaring the two
-schemas is enough to import them.
+A torchvision wheel built for CUDA beside a CPU-only torch (a common pair: an index serves one, the
+user asked for the other) cannot load its extension ``_C``. Its Python side then stops with
+"operator torchvision::nms does not exist", because it attaches shape functions to two operators
+that only the extension declares. Data sets, transforms and Inception weights need neither
+operator, so declaring the two schemas is enough to import them.
 
 Importing this module does that, and nothing where the extension loads. Every module that imports
 torchvision, or a package that does (diffusers, torch_fidelity), imports this one first::
@@ -33,8 +33,9 @@ _declared: list[torch.library.Library] = []
 def extension_loads() -> bool:
     """Return whether torchvision's compiled extension fits the installed torch.
 
-    Loading it here is harmless: torchvision loads the same file again, which does nothing. The extension has
-    to be tried *before* anything is declared, since it would refuse to declare an operator twice.
+    Loading it here is harmless: torchvision loads the same file again, which does nothing. The
+    extension has to be tried *before* anything is declared, since it would refuse to declare an
+    operator twice.
     """
     package = importlib.util.find_spec("torchvision")  # finds the folder, imports nothing
     if package is None or not package.submodule_search_locations:
