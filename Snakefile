@@ -9,7 +9,8 @@ min_version("9.0")
 from crosskrylov.config import check_or_exit
 
 
-configfile: "config.yaml"
+# Your own config.yaml in the working directory (--directory), else the one beside this file.
+configfile: "config.yaml" if Path("config.yaml").exists() else workflow.source_path("config.yaml")
 
 
 check_or_exit(

@@ -38,7 +38,7 @@ PARAMETERS_OF_KIND = {
 }
 
 
-# --- loading ---------------------------------------------------------------------------------
+# --- loading ------------------------------------------------------------------------------------
 
 
 def load_config(*paths: str | Path, schema_path: str | Path = SCHEMA) -> dict:
@@ -153,7 +153,7 @@ def relevant_parameters(equation: Mapping) -> dict:
     return reduced
 
 
-# --- checking --------------------------------------------------------------------------------
+# --- checking -----------------------------------------------------------------------------------
 
 
 def check_config(config: dict, schema_path: str | Path = SCHEMA) -> dict:
@@ -261,7 +261,7 @@ _VALIDATOR = jsonschema.validators.extend(
 )
 
 
-# --- rules that connect several keys -----------------------------------------------------------
+# --- rules that connect several keys ------------------------------------------------------------
 
 
 def _check_image_sets(config: Mapping) -> None:

@@ -40,7 +40,7 @@ def objects_of(schema, path=()):
         yield from objects_of(schema["items"], (*path, "[]"))
 
 
-# --- the schema itself ---------------------------------------------------------------------------
+# --- the schema itself --------------------------------------------------------------------------
 
 
 def test_schema_is_a_valid_schema():
@@ -86,7 +86,7 @@ def test_defaults_obey_the_schema(config):
     assert check_config(config) == again  # filling in defaults is idempotent
 
 
-# --- defaults and overlays -----------------------------------------------------------------------
+# --- defaults and overlays ----------------------------------------------------------------------
 
 
 def test_defaults_are_filled_in_at_every_level(config):
@@ -184,7 +184,7 @@ def test_kinds_agree_with_the_schema():
         assert {key for keys in kinds.values() for key in keys} == set(coefficient) - {"kind"}
 
 
-# --- mistakes ------------------------------------------------------------------------------------
+# --- mistakes -----------------------------------------------------------------------------------
 
 MISTAKES = [
     # (path of the key, value, what the sentence must say)

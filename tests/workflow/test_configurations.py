@@ -1,0 +1,70 @@
+"""Every committed configuration can be planned; every mistake ends with one sentence."""
+
+import pytest
+
+from tests.conftest import PROJECT, TOY
+
+OVERLAYS = [None, TOY, *sorted((PROJECT / "presets").glob("*.yaml"))]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda file: file.stem if file else "default")
+def test_configuration_can_be_planned(snakemake, overlay, tmp_path):
+    arguments = ["--configfile", overlay] if overlay else []
+    plan = snakemake(
+        *("--snakefile", PROJECT / "Snakefile", "--directory", tmp_path, "--dry-run", "--quiet"),
+        *arguments,
+        cwd=PROJECT,
+    )
+    assert "rror" not in plan.stdout
+
+
+def test_named_targets_exist(snakemake):
+    listed = snakemake("--list-rules", cwd=PROJECT).stdout.split()
+    assert {"solvers", "single_image", "budget", "figures", "tables", "export_systems"} <= set(
+        listed
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "march: {tolerence: 1.0e-6}",
+            "Unknown configuration key march.tolerence: did you mean march.tolerance?",
+        ),
+        ("march: {picard_tolerance: 1e-8}", "YAML reads 1e-8 as text, so write 1.0e-8."),
+        (
+            "march: {picard_tolerance: 0}",
+            "picard_tolerance is 0, but must be a finite number",
+        ),
+        ("image_sets: {photos32: {image_size: wide}}", "image_size is 'wide', but must be a whole"),
+        (
+            "seeds: {n_seeds: 1000}",
+            "seeds.n_seeds is 1000, but image_sets.",
+        ),
+        ("random_seeds: 3", "random_seeds is 3, but must be a list with at least 1 entry"),
+    ],
+)
+def test_mistake_ends_with_one_sentence(snakemake, tmp_path, text, sentence):
+    (tmp_path / "mistake.yaml").write_text(text)
+    done = snakemake(
+        *("--snakefile", PROJECT / "Snakefile", "--directory", tmp_path),
+        *("--configfile", tmp_path / "mistake.yaml"),
+        cwd=PROJECT,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout
+    errors = [line for line in done.stdout.splitlines() if "Configuration error" in line]
+    assert len(errors) == 1
+    assert sentence in errors[0]
+    assert not (tmp_path / "results").exists()
+
+
+def test_command_line_values_are_typed(snakemake, tmp_path):
+    snakemake(
+        *("results/config.yaml", "--snakefile", PROJECT / "Snakefile", "--directory", tmp_path),
+        *("--config", "march={max_picard: 3}"),
+        cwd=PROJECT,
+    )
+    assert "max_picard: 3\n" in (tmp_path / "results" / "config.yaml").read_text()

@@ -1,0 +1,125 @@
+"""The whole workflow at toy size: it runs, it is done, and edits re-run what depends on them."""
+
+import re
+import shutil
+
+import pytest
+
+from tests.conftest import PROJECT, TOY, copy_project, run_snakemake
+
+RUN = ("--configfile", TOY)
+
+
+def planned_rules(folder, *arguments):
+    """Return the rules that a dry run in ``folder`` would execute."""
+    plan = run_snakemake(*arguments, "--dry-run", *RUN, cwd=folder).stdout
+    return set(re.findall(r"^(?:local)?rule (\w+):", plan, flags=re.MULTILINE))
+
+
+def report_files(folder):
+    """Return the files that have a place in the report."""
+    named = "".join(file.read_text() for file in (folder / "workflow" / "rules").glob("*.smk"))
+    return re.findall(r'report\(\s*"([^"]+)"', named)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A copy of the project in which the toy configuration has been run."""
+    folder = copy_project(tmp_path_factory.mktemp("toy") / "project")
+    run_snakemake(*RUN, cwd=folder)
+    return folder
+
+
+@pytest.fixture
+def edited(finished):
+    """The finished copy, whose library, rules and configuration are put back after the test."""
+    yield finished
+    for part in ("crosskrylov", "workflow"):
+        for file in (PROJECT / part).rglob("*"):
+            copy = finished / file.relative_to(PROJECT)
+            if file.suffix in (".py", ".smk") and copy.read_bytes() != file.read_bytes():
+                shutil.copy(file, copy)
+
+
+def append(file, text="\n# edited\n"):
+    file.write_text(file.read_text() + text)
+
+
+def test_second_run_has_nothing_to_do(finished):
+    assert "Nothing to be done" in run_snakemake(*RUN, cwd=finished).stdout
+
+
+def test_every_job_left_a_log_and_no_partial_files(finished):
+    assert list((finished / "results" / "logs").rglob("*.log"))
+    assert list((finished / "results").rglob("*.partial*")) == []
+
+
+def test_results_hold_no_folder_of_this_machine(finished):
+    offenders = [
+        file.relative_to(finished)
+        for pattern in ("*.tsv", "*.json", "*.yaml", "*.svg")
+        for file in (finished / "results").rglob(pattern)
+        if str(finished) in file.read_text(errors="replace")
+    ]
+    assert offenders == []
+
+
+def test_editing_a_library_module_reruns_exactly_what_depends_on_it(edited):
+    append(edited / "crosskrylov" / "provenance.py")
+    assert planned_rules(edited) == {"record_provenance", "all"}
+
+
+def test_editing_the_configuration_module_reruns_nothing(edited):
+    append(edited / "crosskrylov" / "config.py")
+    append(edited / "crosskrylov" / "dependencies.py")
+    assert planned_rules(edited) == set()
+
+
+def test_touching_a_module_without_a_change_reruns_nothing(edited):
+    (edited / "crosskrylov" / "provenance.py").touch()
+    assert planned_rules(edited) == set()
+
+
+def test_deleting_a_result_makes_it_again(edited):
+    (edited / "results" / "tables" / "provenance.tsv").unlink()
+    assert "record_provenance" in planned_rules(edited)
+    run_snakemake(*RUN, cwd=edited)
+
+
+def test_one_changed_value_reruns_the_rules_that_use_it(edited):
+    changed = planned_rules(edited, "--config", "equation={diffusion: {sigma: 3.0}}")
+    # sigma is unused by the constant diffusion coefficient: only the record of the configuration
+    assert changed == {"record_provenance", "all"}
+
+
+def test_report_is_written_without_network(finished, tmp_path):
+    report = tmp_path / "report.html"
+    run_snakemake("--report", report, *RUN, cwd=finished)
+    text = report.read_text()
+    assert "Provenance" in text
+    assert len(report_files(finished)) > 0
+
+
+def test_runs_from_a_foreign_directory(tmp_path):
+    run_snakemake(
+        *("results/tables/provenance.tsv", "--snakefile", PROJECT / "Snakefile"),
+        *("--directory", tmp_path),
+        cwd=tmp_path,
+    )
+    assert (tmp_path / "results" / "tables" / "provenance.tsv").is_file()
+    assert (tmp_path / "results" / "logs" / "record_provenance.log").is_file()
+
+
+def test_is_usable_as_a_module(tmp_path):
+    (tmp_path / "Snakefile").write_text(
+        "import yaml\n"
+        f'configfile: "{PROJECT / "config.yaml"}"\n'
+        f'module scores:\n    snakefile: "{PROJECT / "Snakefile"}"\n    config: config\n'
+        '    prefix: "inner"\n'
+        "use rule * from scores as scores_*\n"
+        "rule wanted:\n"
+        "    default_target: True\n"
+        "    input: rules.scores_record_provenance.output.table\n"
+    )
+    run_snakemake(cwd=tmp_path)
+    assert (tmp_path / "inner" / "results" / "tables" / "provenance.tsv").is_file()
