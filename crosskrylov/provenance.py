@@ -3,7 +3,6 @@
 import os
 import platform
 import subprocess
-import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -64,8 +63,21 @@ def _memory_gib() -> str:
         return ""
 
 
-def revision(folder: str | Path = ".") -> str:
-    """Return the git commit of ``folder``, marked where tracked files differ from it, or ""."""
+def revision(folder: str | Path = ".", ignoring: str = "") -> str:
+    """Return the git commit of a folder, and whether its tracked files differ from it.
+
+    Parameters
+    ----------
+    folder : path-like
+        Folder inside a git checkout.
+    ignoring : str
+        Path whose changes do not count (generated files), relative to ``folder``.
+
+    Returns
+    -------
+    str
+        The commit, with the words "with uncommitted changes" if there are any; empty without git.
+    """
 
     def git(*arguments: str) -> str:
         done = subprocess.run(
@@ -73,14 +85,10 @@ def revision(folder: str | Path = ".") -> str:
         )
         return done.stdout.strip()
 
+    excluded = ["--", ".", f":!{ignoring}"] if ignoring else []
     try:
         commit = git("rev-parse", "HEAD")
-        changed = git("status", "--porcelain", "--untracked-files=no")
+        changed = git("status", "--porcelain", "--untracked-files=no", *excluded)
     except (OSError, subprocess.CalledProcessError):
         return ""
     return f"{commit} with uncommitted changes" if changed else commit
-
-
-def command_line() -> str:
-    """Return the command of this process, without the folder of the interpreter."""
-    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])

@@ -32,3 +32,4 @@ def test_revision_is_the_commit_and_says_when_files_differ(tmp_path):
     assert provenance.revision(tmp_path) == commit
     (tmp_path / "a").write_text("2")
     assert provenance.revision(tmp_path) == f"{commit} with uncommitted changes"
+    assert provenance.revision(tmp_path, ignoring="a") == commit
