@@ -1,4 +1,4 @@
-"""What a folder holds, as one short text: for rules that depend on files they do not list.
+"""What a folder holds: its files, and one short text for rules that depend on them.
 
 Standard library only: the workflow calls it while it builds its graph, in whatever environment
 Snakemake itself runs.
@@ -6,11 +6,34 @@ Snakemake itself runs.
 
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+
+def walk_files(root: Path) -> Iterator[str]:
+    """Yield the relative path, "/" between folders, of every file in a folder and below.
+
+    Links to folders are followed, but none is entered twice, so that a link to a parent ends.
+    Hidden files and folders are left out: they are some program's notes about the others.
+    """
+    entered = {os.path.realpath(root)}
+    for parent, folders, names in os.walk(root, followlinks=True):
+        inside = []
+        for name in sorted(folders):
+            target = os.path.realpath(os.path.join(parent, name))
+            if not name.startswith(".") and target not in entered:
+                entered.add(target)
+                inside.append(name)
+        folders[:] = inside  # os.walk enters these only
+        for name in names:
+            if not name.startswith("."):
+                yield (Path(parent) / name).relative_to(root).as_posix()
 
 
 def folder_fingerprint(folder) -> str:
     """Return a digest of the relative path, size and modification time of every file in a folder.
+
+    Hidden files do not count.
 
     Parameters
     ----------
@@ -29,12 +52,10 @@ def folder_fingerprint(folder) -> str:
     if not root.is_dir():
         return "missing"
     entries = []
-    for parent, _, names in os.walk(root, followlinks=True):
-        for name in names:
-            path = Path(parent) / name
-            try:
-                status = path.stat()
-            except OSError:  # a dangling link, or removed while we look
-                continue
-            entries.append((path.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns))
+    for name in walk_files(root):
+        try:
+            status = (root / name).stat()
+        except OSError:  # a dangling link, or removed while we look
+            continue
+        entries.append((name, status.st_size, status.st_mtime_ns))
     return hashlib.sha256(repr(sorted(entries)).encode()).hexdigest()[:16]

@@ -88,7 +88,7 @@ def open_source(name: str, image_size: int, *, seed: int, **options) -> Source:
     ConfigError
         If the source is unknown, or takes no such option.
     """
-    if name not in SOURCES:
+    if not isinstance(name, str) or name not in SOURCES:
         raise ConfigError(
             f"source is {name!r}, which is unknown{hint(name, SOURCES)}: "
             f"use one of {listed(SOURCES)}."

@@ -8,6 +8,7 @@ import numpy as np
 from crosskrylov.datasets.base import NO_LABEL, Item, Source, register, select_classes
 from crosskrylov.datasets.pixels import IMAGE_SUFFIXES, decode_image, fit
 from crosskrylov.errors import ConfigError, DataError
+from crosskrylov.fingerprint import walk_files
 
 
 class ImageFolder(Source):
@@ -65,7 +66,7 @@ def list_images(root: Path) -> list[str]:
     """Return the relative paths of all image files below a folder, sorted.
 
     Hidden files and folders are left out (macOS puts "._" copies of every file on foreign disks),
-    and so is whatever does not end like an image. Links to folders are followed.
+    and so is whatever does not end like an image. Links to folders are followed, once.
 
     Raises
     ------
@@ -76,17 +77,9 @@ def list_images(root: Path) -> list[str]:
         raise DataError(f"root is {root}, which does not exist: correct the path in the config.")
     if not root.is_dir():
         raise DataError(f"root is {root}, which is a file: name the folder that holds the images.")
-    files = []
-    n_others = 0
-    for folder, subfolders, names in os.walk(root, followlinks=True):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        for name in names:
-            if name.startswith("."):
-                continue
-            if Path(name).suffix.lower() in IMAGE_SUFFIXES:
-                files.append((Path(folder) / name).relative_to(root).as_posix())
-            else:
-                n_others += 1
+    names = list(walk_files(root))
+    files = [name for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES]
+    n_others = len(names) - len(files)
     if not files:
         found = f"only {n_others} other files" if n_others else "no files"
         raise DataError(

@@ -96,10 +96,13 @@ def test_hidden_and_foreign_files_are_left_out(tree):
 
 
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="no symbolic links here")
-def test_linked_folders_are_followed(tree, tmp_path_factory):
-    link = tmp_path_factory.mktemp("elsewhere") / "linked"
-    link.symlink_to(tree, target_is_directory=True)
-    assert list_images(link) == list_images(tree)
+def test_linked_folders_are_followed_once(tree, tmp_path_factory):
+    linked = tmp_path_factory.mktemp("linked")
+    (linked / "here").symlink_to(tree, target_is_directory=True)
+    assert list_images(linked) == [f"here/{name}" for name in list_images(tree)]
+    (tree / "dog" / "loop").symlink_to(linked, target_is_directory=True)
+    assert len(list_images(linked)) == 6
+    assert len(folder_fingerprint(linked)) == 16
 
 
 def test_home_folder_is_expanded(tree, monkeypatch):

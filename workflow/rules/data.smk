@@ -19,10 +19,9 @@ rule fetch_images:
         ),
     log:
         "results/logs/{images}/seed{seed}/fetch_images.log",
-    benchmark:
-        "results/benchmarks/{images}/seed{seed}/fetch_images.tsv"
     # Deterministic, and a download at worst: `snakemake --cache` shares it between checkouts.  The
-    # cache knows a job by its params, not its wildcards, so everything that counts is among them.
+    # cache knows a job by its params, not its wildcards, so everything that counts is among them,
+    # and it does not allow a benchmark.
     cache: True
     conda:
         "../../envs/training.yaml"
