@@ -1,0 +1,80 @@
+"""Study 8: the solvers' score differences carried through the embedding to the images."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from crosskrylov.embedding import embed_images
+from crosskrylov.equation import FokkerPlanckProblem
+from crosskrylov.errors import ShapeError
+from crosskrylov.fokker_planck import score
+from crosskrylov.studies.common import relative_errors
+
+
+def downstream(
+    images: np.ndarray,
+    problem: FokkerPlanckProblem,
+    steps: np.ndarray,
+    exact: np.ndarray,
+    trajectories: Mapping[str, np.ndarray],
+    variants: Sequence[str] = ("row", "sum"),
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Embed the images with every solver's scores and with the exact ones, and compare.
+
+    Parameters
+    ----------
+    images : ndarray, shape (N, C, H, W)
+        Images in [0, 1].
+    problem : FokkerPlanckProblem
+    steps : ndarray of int, shape (S,)
+        Stored time steps.
+    exact : ndarray, shape (N, S, H, W)
+        Exact log-densities at these steps.
+    trajectories : mapping
+        Solver name to log-densities of the same shape.
+    variants : sequence of {"row", "sum"}
+        Readings of the embedding.
+    seed : int
+        Seed of the embedding's noise, the same for all: it cancels in the differences.
+
+    Returns
+    -------
+    DataFrame
+        A row per solver and variant; RMS over pixels and channels of the embedded images at the
+        last time, in units of the intensity range.
+    """
+    times = steps * problem.time_step
+    g = np.array([np.sqrt(2 * problem.half_g2(int(step))) for step in steps])
+    exact_score = score(exact, problem.spacing)
+    rows = []
+    for variant in variants:
+        options = {"variant": variant, "diffusion": g, "steps": len(steps), "seed": seed}
+        reference = embed_images(images, exact_score, times, **options)
+        for name, log_density in trajectories.items():
+            if log_density.shape != exact.shape:
+                raise ShapeError(
+                    f"The trajectory of solver {name} has shape {log_density.shape}, the exact "
+                    f"solution {exact.shape}; make both from the same configuration."
+                )
+            scores = score(log_density, problem.spacing)
+            embedded = embed_images(images, scores, times, **options)
+            rms = _rms(embedded.images[:, -1].astype(float) - reference.images[:, -1])
+            moved = reference.displacement_rms[:, -1]
+            rows.append(
+                {
+                    "solver": name,
+                    "variant": variant,
+                    "n_images": len(images),
+                    "score_error_vs_exact": relative_errors(scores, exact_score).max(),
+                    "rms_difference_mean": rms.mean(),
+                    "rms_difference_max": rms.max(),
+                    "displacement_rms_mean": moved.mean(),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _rms(difference: np.ndarray) -> np.ndarray:
+    return np.sqrt((difference**2).reshape(len(difference), -1).mean(axis=1))

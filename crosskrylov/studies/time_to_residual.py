@@ -1,0 +1,190 @@
+"""Study 1: time and iterations of every solver to the same true residual, on the same systems."""
+
+import time
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from crosskrylov.exact import exact_log_density
+from crosskrylov.fokker_planck import check_residuals, score
+from crosskrylov.march_settings import march_options
+from crosskrylov.measurement import PeakMemory, pinned_threads
+from crosskrylov.seeds import SeedAssignment
+from crosskrylov.solvers import make_solver
+from crosskrylov.studies.common import relative_errors
+from crosskrylov.studies.trajectory import warm_up
+from crosskrylov.systems import SystemBank
+
+REFERENCE_METHOD = "spsolve"
+
+
+def time_to_residual(
+    bank: SystemBank,
+    solvers: Mapping[str, Mapping],
+    tolerances: Sequence[float],
+    seeds: SeedAssignment | None = None,
+    repeats: int = 1,
+    n_threads: int = 1,
+) -> pd.DataFrame:
+    """Solve every system of the bank with every solver to every tolerance.
+
+    Parameters
+    ----------
+    bank : SystemBank
+    solvers : mapping
+        Name to {"method", "options"}.
+    tolerances : sequence of float
+        True relative residuals to reach.
+    seeds : SeedAssignment, optional
+        For cross-matrix solvers.
+    repeats : int
+        Timed repetitions; the one with the median total time is kept.
+    n_threads : int
+        Threads of BLAS and torch, the same for all.
+
+    Returns
+    -------
+    DataFrame
+        A row per solver, tolerance and step, times in seconds; score errors are those of the worst
+        image (relative 2-norm), against the solver "spsolve" and against the exact solution.
+
+    Raises
+    ------
+    ConvergenceError
+        If a solver leaves a system above the tolerance: nothing is skipped silently.
+    """
+    spacing = bank.problem.spacing
+    exact = _exact_scores(bank)
+    rows, reference = [], {}
+    # the reference first, so that the others can be compared with it
+    ordered = sorted(solvers.items(), key=lambda item: item[1]["method"] != REFERENCE_METHOD)
+    for name, entry in ordered:
+        method, options = entry["method"], entry.get("options")
+        shape = bank.log_density.shape[1:]
+        warm_up(method, options, bank.equation, shape, march_options(), seeds is not None)
+        for tolerance in tolerances:
+            with pinned_threads(n_threads):
+                for position, step in enumerate(bank.steps):
+                    row, x = _solve_timed(
+                        bank, position, method, options, tolerance, seeds, repeats
+                    )
+                    scores = score(x, spacing)
+                    if method == REFERENCE_METHOD:
+                        reference[position] = scores
+                    rows.append(
+                        {
+                            "solver": name,
+                            "method": method,
+                            "step": int(step),
+                            "tolerance": tolerance,
+                            "n_images": bank.n_images,
+                            "n_seeds": 0 if seeds is None else len(seeds.seeds),
+                            **row,
+                            "score_error_vs_spsolve": _worst(scores, reference.get(position)),
+                            "score_error_vs_exact": _worst(
+                                scores, None if exact is None else exact[:, position]
+                            ),
+                        }
+                    )
+    return pd.DataFrame(rows)
+
+
+def _solve_timed(bank, position, method, options, tolerance, seeds, repeats) -> tuple[dict, object]:
+    """Solve one step's systems ``repeats`` times and return the median run and its solutions."""
+    runs = []
+    for _ in range(repeats):
+        solver = make_solver(method, options)
+        systems = bank.systems(position, tolerance)
+        memory = PeakMemory()
+        started = time.perf_counter()
+        solver.prepare(bank.problem, bank.log_density, seeds)
+        prepared = time.perf_counter()
+        solution = solver.solve(systems)
+        finished = time.perf_counter()
+        peak = memory.megabytes()
+        residuals = check_residuals(systems, solution.x, solver.name)
+        setup = prepared - started + solution.setup_seconds
+        runs.append(
+            (
+                {
+                    "family": solver.family,
+                    "setup_seconds": setup,
+                    "solve_seconds": finished - started - setup - systems.conversion_seconds,
+                    "conversion_seconds": systems.conversion_seconds,
+                    "mean_iterations": float(np.mean(solution.iterations)),
+                    "max_iterations": int(np.max(solution.iterations)),
+                    "fallbacks": int(np.sum(solution.fallbacks)),
+                    "max_relative_residual": float(residuals.max()),
+                    "peak_memory_mb": peak,
+                },
+                solution.x,
+            )
+        )
+    runs.sort(key=lambda run: run[0]["setup_seconds"] + run[0]["solve_seconds"])
+    return runs[(len(runs) - 1) // 2]
+
+
+def _exact_scores(bank: SystemBank):
+    """Return the exact scores at the bank's steps, (N, S, 2, H, W); None with drift."""
+    if bank.problem.drift is not None:
+        return None
+    times = bank.steps * bank.problem.time_step
+    return score(exact_log_density(bank.problem, bank.log_density, times), bank.problem.spacing)
+
+
+def _worst(scores, reference) -> float:
+    return np.nan if reference is None else float(relative_errors(scores, reference).max())
+
+
+def amortise(table: pd.DataFrame) -> pd.DataFrame:
+    """Sum the steps of each solver and tolerance and add costs per target and the break-even.
+
+    A solver with setup T_s and t seconds per target beats the reference (t_ref per target) from
+    T_s / (t_ref - t) targets on.  The setup already holds the seeds' own solutions, which the
+    reference would also have to pay for, so the number errs on the high side; it is missing where
+    the solver never gets ahead.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Rows of `time_to_residual`, of one bank.
+
+    Returns
+    -------
+    DataFrame
+        A row per solver and tolerance.
+    """
+    rows = []
+    for (name, tolerance), group in table.groupby(["solver", "tolerance"], sort=False):
+        first = group.iloc[0]
+        n_seeds = first.n_seeds if first.family == "cross-matrix" else 0
+        n_targets = max(int(first.n_images - n_seeds), 1)
+        setup, solve = group.setup_seconds.sum(), group.solve_seconds.sum()
+        rows.append(
+            {
+                "solver": name,
+                "method": first.method,
+                "family": first.family,
+                "tolerance": tolerance,
+                "n_targets": n_targets,
+                "setup_seconds": setup,
+                "solve_seconds": solve,
+                "seconds_per_target": solve / n_targets,
+                "amortised_seconds_per_image": (setup + solve) / first.n_images,
+                "mean_iterations": group.mean_iterations.mean(),
+                "max_iterations": int(group.max_iterations.max()),
+                "fallbacks": int(group.fallbacks.sum()),
+                "max_relative_residual": group.max_relative_residual.max(),
+            }
+        )
+    result = pd.DataFrame(rows)
+    reference = result[result.method == REFERENCE_METHOD].set_index("tolerance").seconds_per_target
+    gain = (
+        result.tolerance.map(reference[~reference.index.duplicated()]) - result.seconds_per_target
+    )
+    result["break_even_targets"] = np.where(
+        gain > 0, np.ceil(result.setup_seconds / gain.where(gain > 0)), np.nan
+    )
+    result.loc[result.method == REFERENCE_METHOD, "break_even_targets"] = np.nan
+    return result

@@ -1,0 +1,111 @@
+"""The full time march with every solver, and the tables that compare them.
+
+REQUIRED INPUTS: log_density.npz, seeds.json, exact_scores.npz of results/{images}/seed{seed}/
+OUTPUTS: results/{images}/seed{seed}/trajectories/{solver}.{npz,tsv,json}, results/tables/solvers.tsv
+"""
+
+if study_sets("trajectory") or study_sets("time_to_residual"):
+    add_targets("solvers", ["results/tables/solvers.tsv", "results/tables/solvers_by_seed.tsv"])
+
+
+rule solve_baseline:
+    """March all images with a solver that treats every image by itself."""
+    input:
+        log_density="results/{images}/seed{seed}/log_density.npz",
+        library=one_solver_library,
+    output:
+        trajectory="results/{images}/seed{seed}/trajectories/{solver}.npz",
+        history="results/{images}/seed{seed}/trajectories/{solver}.tsv",
+        summary="results/{images}/seed{seed}/trajectories/{solver}.json",
+    log:
+        "results/logs/{images}/seed{seed}/solve_baseline-{solver}.log",
+    benchmark:
+        "results/benchmarks/{images}/seed{seed}/solve_baseline-{solver}.tsv"
+    wildcard_constraints:
+        solver=solvers_of_family(False),
+    conda:
+        "../../envs/numerics.yaml"
+    threads: workflow.cores
+    params:
+        equation=equation,
+        march=config["march"],
+        solver=lambda wildcards: config["solvers"][wildcards.solver],
+        n_threads=config["studies"]["blas_threads"],
+    script:
+        "../scripts/solve_baseline.py"
+
+
+rule project_targets:
+    """March all images with a cross-matrix solver: the seeds' systems serve their targets'."""
+    input:
+        log_density="results/{images}/seed{seed}/log_density.npz",
+        seeds="results/{images}/seed{seed}/seeds.json",
+        library=one_solver_library,
+    output:
+        trajectory="results/{images}/seed{seed}/trajectories/{solver}.npz",
+        history="results/{images}/seed{seed}/trajectories/{solver}.tsv",
+        summary="results/{images}/seed{seed}/trajectories/{solver}.json",
+    log:
+        "results/logs/{images}/seed{seed}/project_targets-{solver}.log",
+    benchmark:
+        "results/benchmarks/{images}/seed{seed}/project_targets-{solver}.tsv"
+    wildcard_constraints:
+        solver=solvers_of_family(True),
+    conda:
+        "../../envs/numerics.yaml"
+    threads: workflow.cores
+    params:
+        equation=equation,
+        march=config["march"],
+        solver=lambda wildcards: config["solvers"][wildcards.solver],
+        n_threads=config["studies"]["blas_threads"],
+    script:
+        "../scripts/project_targets.py"
+
+
+rule solver_table:
+    """Compare all solvers: time, iterations, residuals and score errors, SpSolve the baseline."""
+    input:
+        summaries=expand_runs(
+            "results/{images}/seed{seed}/trajectories/{solver}.json",
+            study_sets("trajectory"),
+            solver=study_solvers("trajectory"),
+        ),
+        histories=expand_runs(
+            "results/{images}/seed{seed}/trajectories/{solver}.tsv",
+            study_sets("trajectory"),
+            solver=study_solvers("trajectory"),
+        ),
+        trajectories=expand_runs(
+            "results/{images}/seed{seed}/trajectories/{solver}.npz",
+            study_sets("trajectory"),
+            solver=study_solvers("trajectory"),
+        ),
+        exact_summaries=expand_runs("results/{images}/seed{seed}/exact_scores.json", exact_sets()),
+        exact_scores=expand_runs("results/{images}/seed{seed}/exact_scores.npz", exact_sets()),
+        frozen=expand_runs(
+            "results/{images}/seed{seed}/studies/time_to_residual.tsv",
+            study_sets("time_to_residual"),
+        ),
+        library=library("tables/solvers.py", "script_io.py"),
+    output:
+        table=report(
+            "results/tables/solvers.tsv",
+            caption="../report/solvers.rst",
+            category="Solvers",
+            labels={"table": "all solvers"},
+        ),
+        by_seed="results/tables/solvers_by_seed.tsv",
+    log:
+        "results/logs/solver_table.log",
+    benchmark:
+        "results/benchmarks/solver_table.tsv"
+    conda:
+        "../../envs/numerics.yaml"
+    params:
+        marches=march_labels(),
+        exact=[label | {"solver": "exact_transform"} for label in run_labels(exact_sets())],
+        frozen=frozen_labels(),
+        tolerance=study("time_to_residual")["reported_tolerance"],
+    script:
+        "../scripts/solver_table.py"

@@ -1,0 +1,97 @@
+"""What the files about solvers share: families, studies and their runs; no rules here."""
+
+from crosskrylov.solver_index import solver_entry
+
+SOLVERS = {name: solver_entry(entry["method"]) for name, entry in config["solvers"].items()}
+
+# Studies on image sets, and the tables that each makes per image set and random seed.
+STUDY_TABLES = {
+    "time_to_residual": ["time_to_residual"],
+    "subspace_dimension": ["subspace_dimension"],
+    "likeness": ["likeness_pairs", "likeness", "seed_choice"],
+    "diversity": ["diversity"],
+    "warm_start": ["warm_start"],
+    "error_budget": ["error_budget"],
+    "system_summary": ["system_summary"],
+    "downstream": ["downstream"],
+}
+STUDY_OF_TABLE = {table: name for name, tables in STUDY_TABLES.items() for table in tables}
+
+
+def solvers_of_family(cross_matrix):
+    """Return a regular expression for the cross-matrix solvers, or for all others."""
+    names = [
+        name for name, entry in SOLVERS.items() if (entry.family == "cross-matrix") == cross_matrix
+    ]
+    return "|".join(names) or "(?!)"  # an empty expression would match any name
+
+
+def solver_library(*names):
+    """Return the library files of code that makes solvers by name: all solvers are among them."""
+    return sorted({*library(*names, "solvers"), *(str(entry.file) for entry in SOLVERS.values())})
+
+
+def one_solver_library(wildcards):
+    """Return the library files of a march with one solver, so that others may be edited freely."""
+    file = SOLVERS[wildcards.solver].file
+    inside = file.is_relative_to(PACKAGE_FOLDER)
+    own = [str(file.relative_to(PACKAGE_FOLDER))] if inside else []
+    return sorted({*library("studies/trajectory.py", "solvers/base.py", *own), str(file)})
+
+
+def study(name):
+    """Return the section of one study."""
+    return config["studies"][name]
+
+
+def study_sets(name):
+    """Return the image sets of a study."""
+    chosen = study(name)["image_sets"]
+    return list(config["image_sets"]) if chosen is None else chosen
+
+
+def study_solvers(name):
+    """Return the solvers of a study."""
+    return study(name)["solvers"] or list(config["solvers"])
+
+
+def run_labels(image_sets):
+    """Return what tables say about each run, in the order of `expand_runs(pattern, image_sets)`."""
+    return [
+        {"dataset": name, "image_size": config["image_sets"][name]["image_size"], "seed": seed}
+        for name, seed in runs(image_sets)
+    ]
+
+
+def march_labels():
+    """Return the labels of every march, in the order of `expand_runs` over solvers."""
+    return [
+        label | {"solver": solver}
+        for label in run_labels(study_sets("trajectory"))
+        for solver in study_solvers("trajectory")
+    ]
+
+
+def exact_sets():
+    """Return the image sets of the marches that have an exact solution: all, without drift."""
+    return study_sets("trajectory") if config["equation"]["drift"]["kind"] == "zero" else []
+
+
+def frozen_labels():
+    """Return the labels of the frozen study, with the number of time steps in the bank."""
+    n_steps = len(study("bank")["at"])
+    return [label | {"time_steps": n_steps} for label in run_labels(study_sets("time_to_residual"))]
+
+
+def study_parts(wildcards):
+    """Return a study's tables of all its image sets and random seeds."""
+    return expand_runs(
+        f"results/{{images}}/seed{{seed}}/studies/{wildcards.table}.tsv",
+        study_sets(STUDY_OF_TABLE[wildcards.table]),
+    )
+
+
+def add_study(name):
+    """Ask for the tables of a study, unless it has no image set."""
+    if study_sets(name):
+        add_targets("solvers", [f"results/tables/{table}.tsv" for table in STUDY_TABLES[name]])

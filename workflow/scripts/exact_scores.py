@@ -1,0 +1,63 @@
+"""Compute the exact log-densities and scores of every image at the stored steps."""
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crosskrylov.equation import problem_from_config
+from crosskrylov.exact import exact_log_density
+from crosskrylov.fokker_planck import score
+from crosskrylov.measurement import PeakMemory, pinned_threads
+from crosskrylov.script_io import load_npz, logged, save_npz, write_json
+from crosskrylov.systems import evenly_spaced_steps
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(log_density_path, scores_path, summary_path, equation: dict, n_threads: int) -> None:
+    """Write ``score`` float32 [N, S, 2, H, W], ``log_density`` [N, S, H, W], times and steps."""
+    initial = load_npz(log_density_path)["log_density"]
+    problem = problem_from_config(equation, *initial.shape[1:])
+    steps = evenly_spaced_steps(problem.time_steps, equation["stored_steps"])
+    times = steps * problem.time_step
+    exact_log_density(problem, initial[:1], times[:1])  # imports and plans are not solver time
+    with pinned_threads(n_threads):
+        memory = PeakMemory()
+        started = time.perf_counter()
+        log_density = exact_log_density(problem, initial, times)
+        seconds = time.perf_counter() - started
+        peak = memory.megabytes()
+    save_npz(
+        scores_path,
+        score=score(log_density, problem.spacing).astype(np.float32),
+        log_density=log_density,
+        times=times,
+        steps=steps,
+    )
+    write_json(
+        summary_path,
+        {
+            "method": "exact",
+            "family": "exact",
+            "n_images": len(initial),
+            "height": problem.height,
+            "width": problem.width,
+            "time_steps": problem.time_steps,
+            "seconds": {"solve": seconds},
+            "peak_memory_mb": peak,
+            "n_threads": n_threads,
+        },
+    )
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main(
+            log_density_path=snakemake.input.log_density,
+            scores_path=snakemake.output.scores,
+            summary_path=snakemake.output.summary,
+            equation=snakemake.params.equation,
+            n_threads=snakemake.params.n_threads,
+        )

@@ -1,0 +1,30 @@
+"""Join the tables of one study over image sets and random seeds."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from crosskrylov.script_io import logged, read_tsv, write_tsv
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(part_paths: list, table_path, runs: list) -> None:
+    """Write all parts below one another, with dataset, image_size and seed in front (.tsv)."""
+    parts = []
+    for path, run in zip(part_paths, runs, strict=True):
+        part = read_tsv(path)
+        for position, (name, value) in enumerate(run.items()):
+            part.insert(position, name, value)
+        parts.append(part)
+    write_tsv(table_path, pd.concat(parts, ignore_index=True))
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main(
+            part_paths=snakemake.input.parts,
+            table_path=snakemake.output.table,
+            runs=snakemake.params.runs,
+        )

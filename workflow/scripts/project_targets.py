@@ -1,0 +1,54 @@
+"""March all images with a cross-matrix solver: the seeds' systems serve their targets'."""
+
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from crosskrylov.script_io import logged, read_json
+from crosskrylov.seeds import SeedAssignment
+from crosskrylov.studies.trajectory import march_and_store
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(
+    log_density_path,
+    seeds_path,
+    trajectory_path,
+    history_path,
+    summary_path,
+    equation: dict,
+    march: dict,
+    solver: dict,
+    n_threads: int,
+) -> None:
+    """Write the stored log-densities (.npz), one row per step and image (.tsv), timings (.json)."""
+    with tqdm(total=equation["time_steps"], desc=solver["method"], unit="step") as bar:
+        march_and_store(
+            log_density_path,
+            trajectory_path,
+            history_path,
+            summary_path,
+            equation,
+            march,
+            solver,
+            n_threads,
+            seeds=SeedAssignment.from_dict(read_json(seeds_path)),
+            progress=lambda step: bar.update(),
+        )
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main(
+            log_density_path=snakemake.input.log_density,
+            seeds_path=snakemake.input.seeds,
+            trajectory_path=snakemake.output.trajectory,
+            history_path=snakemake.output.history,
+            summary_path=snakemake.output.summary,
+            equation=snakemake.params.equation,
+            march=snakemake.params.march,
+            solver=snakemake.params.solver,
+            n_threads=snakemake.params.n_threads,
+        )

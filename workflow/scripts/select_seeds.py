@@ -1,0 +1,28 @@
+"""Choose seed images and assign every image to its nearest seed."""
+
+from typing import TYPE_CHECKING
+
+from crosskrylov.script_io import load_npz, logged, write_json
+from crosskrylov.seeds import select_seeds
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(features_path, seeds_path, seed: int, feature: str, n_seeds: int, selection: str) -> None:
+    """Read the features (log-densities or images) and write seeds and assignment (.json)."""
+    features = load_npz(features_path)["log_density" if feature == "log_density" else "images"]
+    assignment = select_seeds(features, n_seeds, selection, seed)
+    write_json(seeds_path, {"selection": selection, "feature": feature, **assignment.as_dict()})
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main(
+            features_path=snakemake.input.features,
+            seeds_path=snakemake.output.seeds,
+            seed=int(snakemake.wildcards.seed),
+            feature=snakemake.params.feature,
+            n_seeds=snakemake.params.n_seeds,
+            selection=snakemake.params.selection,
+        )
