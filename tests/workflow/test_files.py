@@ -2,6 +2,8 @@
 
 import ast
 import re
+import shutil
+import subprocess
 import sys
 import tomllib
 
@@ -133,11 +135,44 @@ def test_snakemake_lint_is_clean(snakemake):
 
 
 def test_snakefmt_is_clean():
-    import subprocess
-
     command = [sys.executable, "-m", "snakefmt", "--check", "Snakefile", "workflow"]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+# --- profiles and make --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", sorted(PROJECT.glob("profiles/*/profile.yaml")), ids=str)
+def test_profile_holds_options_that_snakemake_knows(file):
+    from snakemake.cli import get_argument_parser
+
+    known = {
+        option for action in get_argument_parser()._actions for option in action.option_strings
+    }
+    entries = yaml.safe_load(file.read_text())
+    assert [key for key in entries if f"--{key}" not in known] == []
+
+
+def test_make_needs_a_recent_python(tmp_path):
+    (tmp_path / "envs").mkdir()
+    shutil.copy(PROJECT / "Makefile", tmp_path)
+    shutil.copy(PROJECT / "envs" / "requirements.lock", tmp_path / "envs")
+    done = subprocess.run(
+        ["make", "environment", "PYTHON=false"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert "Python 3.11 or newer is needed" in done.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_continuous_integration_runs_what_make_test_runs():
+    assert "make test" in (PROJECT / ".ci" / "run").read_text()
+    plan = subprocess.run(
+        ["make", "-n", "test"], cwd=PROJECT, capture_output=True, text=True
+    ).stdout
+    for command in ("ruff check", "ruff format --check", "snakefmt --check", "--lint", "pytest"):
+        assert command in make.stdout
 
 
 # --- pinned environments ------------------------------------------------------------------------

@@ -110,6 +110,22 @@ def test_runs_from_a_foreign_directory(tmp_path):
     assert (tmp_path / "results" / "logs" / "record_provenance.log").is_file()
 
 
+def test_images_are_shared_between_working_directories_through_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("SNAKEMAKE_OUTPUT_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    for name in ("first", "second"):
+        output = run_snakemake(
+            *("results/toy/seed7/images.npz", "--snakefile", PROJECT / "Snakefile"),
+            *("--directory", tmp_path / name, "--cache", *RUN),
+            cwd=tmp_path,
+        ).stdout
+        assert ("Moving output file" in output) == (name == "first")
+    first, second = (
+        tmp_path / name / "results/toy/seed7/images.npz" for name in ("first", "second")
+    )
+    assert first.resolve() == second.resolve()
+
+
 def test_is_usable_as_a_module(tmp_path):
     (tmp_path / "Snakefile").write_text(
         "import yaml\n"
