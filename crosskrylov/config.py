@@ -8,15 +8,17 @@ that editing this file re-runs nothing.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import yaml
 
-from crosskrylov.config_messages import kind, reporting_order, sentence, shown, under
+from crosskrylov.config_messages import dotted, kind, reporting_order, sentence, shown, under
 from crosskrylov.errors import ConfigError, CrosskrylovError, DataError
+from crosskrylov.solver_index import solver_entry
+from crosskrylov.training_config import check_training
 
 #: The schema in a checkout of the project; an installed package needs the path given.
 SCHEMA = Path(__file__).resolve().parent.parent / "workflow" / "schemas" / "config.schema.yaml"
@@ -283,11 +285,17 @@ def _check_image_sets(config: Mapping) -> None:
 
 def _check_equation(config: Mapping) -> None:
     equation = config["equation"]
-    if equation["stored_steps"] > equation["time_steps"]:
-        raise ConfigError(
-            f"equation.stored_steps is {equation['stored_steps']}, but equation.time_steps is only "
-            f"{equation['time_steps']}: lower the one or raise the other."
-        )
+    time_steps = {"equation.time_steps": equation["time_steps"]} | {
+        f"image_sets.{name}.time_steps": images["time_steps"]
+        for name, images in config["image_sets"].items()
+        if images.get("time_steps")
+    }
+    for key, value in time_steps.items():
+        if equation["stored_steps"] > value:
+            raise ConfigError(
+                f"equation.stored_steps is {equation['stored_steps']}, but {key} is only {value}: "
+                "lower the one or raise the other."
+            )
     for name in PARAMETERS_OF_KIND:
         entry = equation[name]
         if entry["kind"] == "path" and not entry["path"]:
@@ -301,5 +309,42 @@ def _check_equation(config: Mapping) -> None:
             )
 
 
+def _check_solvers(config: Mapping) -> None:
+    for name, entry in config["solvers"].items():
+        try:
+            solver_entry(entry["method"])
+        except ConfigError as error:
+            raise ConfigError(f"solvers.{name}.method cannot be used: {error}") from None
+
+
+def _check_references(config: Mapping) -> None:
+    """Check that the names of image sets and solvers in other sections are defined."""
+    for path, value in _leaves(config):
+        collection = {"image_set": "image_sets", "solver": "solvers"}.get(path[-1], path[-1])
+        if len(path) < 2 or collection not in ("image_sets", "solvers"):
+            continue
+        for name in value if isinstance(value, list) else [value]:
+            if name is not None and name not in config[collection]:
+                raise ConfigError(
+                    f"{dotted(path)} names {shown(name)}, which is not defined under {collection} "
+                    f"({', '.join(config[collection])}): correct the name or define it."
+                )
+
+
+def _leaves(value: Any, path: tuple = ()) -> Iterator[tuple[tuple, Any]]:
+    """Yield path and value of everything that is not a mapping."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _leaves(inner, (*path, key))
+    else:
+        yield path, value
+
+
 #: Each gets the whole configuration, valid by the schema and with defaults, and raises ConfigError.
-_CONNECTIONS = (_check_image_sets, _check_equation)
+_CONNECTIONS = (
+    _check_image_sets,
+    _check_equation,
+    _check_solvers,
+    _check_references,
+    check_training,
+)

@@ -168,9 +168,7 @@ def test_make_needs_a_recent_python(tmp_path):
 
 def test_continuous_integration_runs_what_make_test_runs():
     assert "make test" in (PROJECT / ".ci" / "run").read_text()
-    plan = subprocess.run(
-        ["make", "-n", "test"], cwd=PROJECT, capture_output=True, text=True
-    ).stdout
+    make = subprocess.run(["make", "-n", "test"], cwd=PROJECT, capture_output=True, text=True)
     for command in ("ruff check", "ruff format --check", "snakefmt --check", "--lint", "pytest"):
         assert command in make.stdout
 
