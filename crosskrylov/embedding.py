@@ -63,6 +63,33 @@ def select_embedded_steps(n_available: int, count: int) -> np.ndarray:
     return np.unique(np.linspace(0, n_available - 1, min(count, n_available)).round().astype(int))
 
 
+def embedded_times(final_time: float, time_steps: int, stored_steps: int, steps: int) -> np.ndarray:
+    """Return the embedded times of a configuration, without any score at hand.
+
+    Models that use no scores are trained at the same network times as those that do.
+
+    Parameters
+    ----------
+    final_time : float
+        T.
+    time_steps, stored_steps : int
+        Steps of the march, and how many of them are stored.
+    steps : int
+        Embedded steps.
+
+    Returns
+    -------
+    ndarray, shape (S,), float64
+    """
+    # the published rule for the steps that are stored; written out here, since importing it from the
+    # systems would make every training run depend on every solver
+    spread = np.linspace(1, time_steps, min(stored_steps, time_steps))
+    stored = np.unique(spread.round() if stored_steps > 1 else time_steps) * (
+        final_time / time_steps
+    )
+    return stored[select_embedded_steps(len(stored), steps)]
+
+
 def embed_images(
     images: np.ndarray,
     scores: np.ndarray,

@@ -143,9 +143,7 @@ def draw_samples(
             x = sample_reverse_sde(*arguments, filters, corrector_snr=snr)
         evaluations = max(evaluations, model.evaluations)
         parts.append(((x.float() + 1) / 2).clamp(0, 1).cpu())
-    return Samples(
-        torch.cat(parts).contiguous(), evaluations, time.perf_counter() - start
-    )
+    return Samples(torch.cat(parts).contiguous(), evaluations, time.perf_counter() - start)
 
 
 @torch.no_grad()

@@ -26,7 +26,9 @@ from crosskrylov.training.device import select_device
 
 logger = logging.getLogger(__name__)
 
-PROGRESS_FORMAT = "{desc}: {percentage:3.0f}%|{bar:20}| {n:.0f}/{total:.0f} s, left {remaining}{postfix}"
+PROGRESS_FORMAT = (
+    "{desc}: {percentage:3.0f}%|{bar:20}| {n:.0f}/{total:.0f} s, left {remaining}{postfix}"
+)
 
 #: Called with the network (averaged weights, eval mode); returns metrics by name.
 Evaluate = Callable[[torch.nn.Module], Mapping[str, float]]

@@ -1,0 +1,157 @@
+"""Experiment 2: models trained for the same seconds on many images, judged by their samples."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from crosskrylov.errors import ConfigError
+from crosskrylov.experiments.common import loop_options, run_fingerprint, schedules, stream_seed
+from crosskrylov.metrics.distances import frechet_distance
+from crosskrylov.metrics.features import extract_features
+from crosskrylov.objectives import OBJECTIVES, NoiseLevels, budget_objective
+from crosskrylov.sampling.generate import Samples, draw_samples
+from crosskrylov.sampling.pds import preconditioner_from_images
+from crosskrylov.training import TrainingResult, train
+from crosskrylov.unet import build_unet
+
+
+def model_levels(model: str, training: Mapping) -> NoiseLevels:
+    """Return the noise schedule that a model of this experiment is trained on."""
+    kind = "ddpm_levels" if model == "ddpm" else "score_levels"
+    return NoiseLevels.from_config(schedules(training)[kind])
+
+
+def features_for(source: str, configured: str) -> str:
+    """Return the features of the Fréchet distance: ``auto`` goes by the source of the images."""
+    if configured != "auto":
+        return configured
+    return "digit_classifier" if source == "digits" else "haar"
+
+
+def train_budget(
+    model: str,
+    images: np.ndarray,
+    embedded: np.ndarray | None,
+    features: str,
+    unet: Mapping,
+    training: Mapping,
+    seed: int,
+    checkpoint: str | Path | None = None,
+    resume_from: str | Path | None = None,
+) -> TrainingResult:
+    """Train one model for the budget; the Fréchet distance is taken on the way.
+
+    Parameters
+    ----------
+    model : str
+        Key of `crosskrylov.objectives.OBJECTIVES`.
+    images : ndarray, shape (N, C, H, W)
+        Training images in [0, 1].
+    embedded : ndarray, shape (N, S, C, H, W), or None
+        Embedded images; only ``score_embedding`` uses them.
+    features : str
+        Key of `crosskrylov.metrics.features.FEATURES`.
+    unet, training : mapping
+        Config sections.
+    seed : int
+        Seed of the run.
+    checkpoint, resume_from : path, optional
+        See `crosskrylov.training.train`.
+    """
+    if model not in OBJECTIVES:
+        raise ConfigError(
+            f"training.budget.models names {model!r}; allowed are {', '.join(OBJECTIVES)}."
+        )
+    options = training["budget"]
+    objective = budget_objective(
+        model,
+        torch.as_tensor(images),
+        None if embedded is None else torch.as_tensor(embedded),
+        {
+            "batch_size": options["batch_size"],
+            "diffusion": training["diffusion"],
+            **schedules(training),
+        },
+    )
+    reference = extract_features(features, images)
+    network = build_unet(unet, images.shape[-1], images.shape[1], stream_seed(seed, "weights"))
+
+    def evaluate(net):
+        samples = sample_budget(net, model, images.shape[1:], training, seed)
+        found = extract_features(features, samples.images.numpy())
+        return {f"frechet_{features}": frechet_distance(found, reference)}
+
+    seconds = options["budget_seconds"]
+    return train(
+        network,
+        objective,
+        loop_options(
+            training,
+            budget_seconds=seconds,
+            max_steps=options["max_steps"],
+            first_evaluation=0,
+            evaluation_seconds=tuple(seconds * part for part in options["evaluate_at"]),
+        ),
+        seed=stream_seed(seed, "training"),
+        evaluate=evaluate,
+        checkpoint=checkpoint,
+        resume_from=resume_from,
+        fingerprint=run_fingerprint(
+            {"model": model, "unet": unet, "training": training, "seed": seed},
+            images,
+            images[:0] if embedded is None else embedded,
+        ),
+        description=model,
+    )
+
+
+def sample_budget(
+    network: torch.nn.Module,
+    model: str,
+    image_shape: tuple[int, int, int],
+    training: Mapping,
+    seed: int,
+    sampler: str | None = None,
+    function_evaluations: int | None = None,
+    training_images: np.ndarray | None = None,
+) -> Samples:
+    """Draw the samples that a model is judged by.
+
+    Parameters
+    ----------
+    network : Module
+        Trained network.
+    model : str
+        Its model name, which gives the noise schedule.
+    image_shape : tuple
+        (C, H, W).
+    training : mapping
+        Config section.
+    seed : int
+        Seed of the run.
+    sampler, function_evaluations : optional
+        Those of ``training.budget`` by default.
+    training_images : ndarray, shape (N, C, H, W), optional
+        Needed for the filters of PDS only.
+    """
+    options = training["budget"]
+    filters = None
+    if training_images is not None:
+        filters = preconditioner_from_images(
+            torch.as_tensor(training_images) * 2 - 1,
+            alpha=training["samplers"]["pds_alpha"],
+            n_images=training["samplers"]["pds_images"],
+        )
+    return draw_samples(
+        network,
+        model_levels(model, training),
+        sampler or options["sampler"],
+        function_evaluations or options["function_evaluations"],
+        options["n_samples"],
+        tuple(image_shape),
+        stream_seed(seed, "sampling"),
+        preconditioner=filters,
+        corrector_snr=training["samplers"]["langevin_snr"],
+    )

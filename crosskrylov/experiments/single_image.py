@@ -1,0 +1,217 @@
+"""Experiment 1: train on one image until its noised copy is denoised to a target SSIM."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from crosskrylov.errors import ConfigError
+from crosskrylov.experiments.common import loop_options, run_fingerprint, schedules, stream_seed
+from crosskrylov.metrics.similarity import compare_images
+from crosskrylov.objectives import NoiseLevels, single_image_objective
+from crosskrylov.sampling.denoise import denoise_from_level, denoise_published, noised_start
+from crosskrylov.training import TrainingResult, train
+from crosskrylov.unet import build_unet
+
+#: Model name in the config to objective. ``ddpm`` denoises the same noised image as the score models,
+#: from the noise level that it has; ``ddpm_from_noise`` is the same training, judged by sampling the
+#: image from pure noise, which is harder and tells nothing about denoising.
+SINGLE_IMAGE_MODELS = {
+    "score_embedding": "score_embedding",
+    "dsm": "dsm",
+    "ddpm": "ddpm",
+    "ddpm_from_noise": "ddpm",
+}
+
+
+def select_images(images: np.ndarray, indices: Sequence[int]) -> np.ndarray:
+    """Return the chosen images.
+
+    Raises
+    ------
+    ConfigError
+        If an index is out of range.
+    """
+    if max(indices) >= len(images):
+        raise ConfigError(
+            f"training.single_image.images asks for image {max(indices)}, but the image set holds "
+            f"{len(images)} (0 to {len(images) - 1}); lower it or raise image_sets.*.n_images."
+        )
+    return images[list(indices)]
+
+
+def denoise(
+    network: torch.nn.Module,
+    model: str,
+    images: torch.Tensor,
+    training: Mapping,
+    final_time: float,
+    seed: int,
+    keep: int = 0,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Denoise noised copies of ``images`` as the experiment does.
+
+    Parameters
+    ----------
+    network : Module
+        Trained network.
+    model : str
+        Key of `SINGLE_IMAGE_MODELS`.
+    images : tensor, shape (N, C, H, W)
+        Clean images in [0, 1], on the network's device.
+    training : mapping
+        Config section ``training``.
+    final_time : float
+        T.
+    seed : int
+        Seed of the run; every model of a seed gets the same noise.
+    keep : int
+        Intermediate images to return.
+
+    Returns
+    -------
+    noised, denoised : tensor, shape (N, C, H, W)
+        Start and result.
+    path : tensor, shape (keep, N, C, H, W)
+        Intermediate images.
+    """
+    options = training["single_image"]
+    noise_seed = stream_seed(seed, "noise")
+    steps = options["denoising_steps"]
+    if model == "ddpm_from_noise":
+        levels = NoiseLevels.from_config(schedules(training)["ddpm_levels"])
+        # the largest level, on the scale of [0, 1]: nothing of the image is left
+        noise = float(levels.sigmas[-1]) / 2
+        start = noised_start(torch.full_like(images, 0.5), noise, noise_seed)
+    else:
+        noise = options["start_noise"]
+        start = noised_start(images, noise, noise_seed)
+    if SINGLE_IMAGE_MODELS[model] == "ddpm":
+        levels = NoiseLevels.from_config(schedules(training)["ddpm_levels"])
+        result, path = denoise_from_level(
+            network, start, levels, noise=noise, steps=steps, keep=keep
+        )
+    else:
+        result, path = denoise_published(
+            network,
+            start,
+            steps=steps,
+            final_time=final_time,
+            diffusion=training["diffusion"],
+            noise_scale=options["denoising_noise"],
+            seed=stream_seed(seed, "sampling"),
+            keep=keep,
+        )
+    return start, result, path
+
+
+def train_single_image(
+    model: str,
+    images: np.ndarray,
+    embedded: np.ndarray | None,
+    times: np.ndarray,
+    unet: Mapping,
+    training: Mapping,
+    final_time: float,
+    seed: int,
+    checkpoint: str | Path | None = None,
+    resume_from: str | Path | None = None,
+) -> TrainingResult:
+    """Train one model until the largest target SSIM or the end of the budget.
+
+    Parameters
+    ----------
+    model : str
+        Key of `SINGLE_IMAGE_MODELS`.
+    images : ndarray, shape (N, C, H, W)
+        The chosen image or images, in [0, 1].
+    embedded : ndarray, shape (N, S, C, H, W), or None
+        Their embedded steps; only ``score_embedding`` uses them.
+    times : ndarray, shape (S,)
+        Embedded times; their number is the batch size per image of every model.
+    unet, training : mapping
+        Config sections.
+    final_time : float
+        T.
+    seed : int
+        Seed of the run.
+    checkpoint, resume_from : path, optional
+        See `crosskrylov.training.train`.
+    """
+    if model not in SINGLE_IMAGE_MODELS:
+        raise ConfigError(
+            f"training.single_image.models names {model!r}; allowed are "
+            f"{', '.join(SINGLE_IMAGE_MODELS)}."
+        )
+    options = training["single_image"]
+    clean = torch.as_tensor(images)
+    if embedded is None:
+        embedded = np.repeat(images[:, None], len(times), axis=1)
+    objective = single_image_objective(
+        SINGLE_IMAGE_MODELS[model],
+        clean,
+        torch.as_tensor(embedded),
+        torch.as_tensor(times),
+        {
+            "noise": options["noise"],
+            "diffusion": training["diffusion"],
+            "final_time": final_time,
+            "images_per_batch": options["images_per_batch"],
+            **schedules(training),
+        },
+    )
+    network = build_unet(unet, images.shape[-1], images.shape[1], stream_seed(seed, "weights"))
+
+    def evaluate(net):
+        reference = clean.to(next(net.parameters()).device)
+        _, result, _ = denoise(net, model, reference, training, final_time, seed)
+        return compare_images(result.cpu().numpy(), images)
+
+    return train(
+        network,
+        objective,
+        loop_options(
+            training,
+            budget_seconds=options["budget_seconds"],
+            max_steps=options["max_steps"],
+            targets=tuple(options["targets"]),
+            first_evaluation=options["first_evaluation"],
+            evaluation_growth=options["evaluation_growth"],
+        ),
+        seed=stream_seed(seed, "training"),
+        evaluate=evaluate,
+        checkpoint=checkpoint,
+        resume_from=resume_from,
+        fingerprint=run_fingerprint(
+            {"model": model, "unet": unet, "training": training, "seed": seed}, images, embedded
+        ),
+        description=model,
+    )
+
+
+def times_to_targets(curve: pd.DataFrame, targets: Sequence[float]) -> list[dict]:
+    """Return, for every target SSIM, the first row of the curve that reaches it.
+
+    A target that was never reached gets the last row, marked as not reached: its seconds are a lower
+    bound, and its metrics are those at the end of the budget.
+
+    Parameters
+    ----------
+    curve : DataFrame
+        Columns step, train_seconds, seconds_with_evaluation, ssim, ssim_global, psnr_db, mse.
+    targets : sequence of float
+        Windowed SSIM.
+
+    Returns
+    -------
+    list of dict
+        One per target, with ``target_ssim`` and ``reached``.
+    """
+    rows = []
+    for target in targets:
+        hits = curve[curve["ssim"] >= target]
+        row = (hits.iloc[0] if len(hits) else curve.iloc[-1]).to_dict()
+        rows.append({"target_ssim": target, "reached": bool(len(hits)), **row})
+    return rows

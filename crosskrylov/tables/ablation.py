@@ -1,0 +1,117 @@
+"""The table of the ablation: does a variant of score embedding change the outcome beyond the seeds?"""
+
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+COLUMNS = (
+    "dataset",
+    "image_size",
+    "variant",
+    "outcome",
+    "n_seeds",
+    "mean",
+    "smallest",
+    "largest",
+    "reference_mean",
+    "reference_smallest",
+    "reference_largest",
+    "beyond_seed_spread",
+)
+#: The variant that the others are compared with.
+REFERENCE = "published"
+
+
+def ablation_outcomes(results: Iterable[Mapping], target: float) -> pd.DataFrame:
+    """Return one row per run and outcome.
+
+    Outcomes are ``steps_to_ssim`` and ``seconds_to_ssim`` (missing where the target was not
+    reached) for single images, and the Fréchet distance for generation.
+
+    Parameters
+    ----------
+    results : iterable of mapping
+        Contents of the ``result.json`` files of the ablations.
+    target : float
+        Windowed SSIM.
+    """
+    rows = []
+    for result in results:
+        shared = {key: result[key] for key in ("dataset", "image_size", "seed")}
+        shared["variant"] = result["model"]
+        for at in result.get("targets", []):
+            if at["target_ssim"] == target:
+                reached = at["reached"]
+                steps = at["step"] if reached else None
+                seconds = result["precompute_seconds"] + at["train_seconds"] if reached else None
+                rows.append(shared | {"outcome": "steps_to_ssim", "value": steps})
+                rows.append(shared | {"outcome": "seconds_to_ssim", "value": seconds})
+        rows += [
+            shared | {"outcome": entry["metric"], "value": entry["value"]}
+            for entry in result.get("quality", [])
+            if entry["metric"].startswith("frechet_")
+        ]
+    columns = ["dataset", "image_size", "variant", "seed", "outcome", "value"]
+    table = pd.DataFrame(rows, columns=columns)
+    table["value"] = table["value"].astype(float)
+    return table
+
+
+def ablation_table(results: Iterable[Mapping], target: float) -> pd.DataFrame:
+    """Return mean and range over seeds of every variant, beside those of the published one.
+
+    ``beyond_seed_spread`` says whether the two ranges over seeds are disjoint; with a single seed
+    there is no spread to compare with, and the cell stays empty.
+
+    Parameters
+    ----------
+    results, target
+        See `ablation_outcomes`.
+
+    Returns
+    -------
+    DataFrame
+        With `COLUMNS`.
+    """
+    outcomes = ablation_outcomes(results, target)
+    keys = ["dataset", "image_size", "outcome"]
+    groups = {key: group["value"].dropna() for key, group in outcomes.groupby([*keys, "variant"])}
+    rows = []
+    for (dataset, size, outcome, variant), values in groups.items():
+        reference = groups.get((dataset, size, outcome, REFERENCE), values[:0])
+        row = {
+            "dataset": dataset,
+            "image_size": size,
+            "variant": variant,
+            "outcome": outcome,
+            "n_seeds": len(values),
+        }
+        for prefix, numbers in (("", values), ("reference_", reference)):
+            if len(numbers):
+                row[f"{prefix}mean"] = numbers.mean()
+                row[f"{prefix}smallest"] = numbers.min()
+                row[f"{prefix}largest"] = numbers.max()
+        if variant != REFERENCE and min(len(values), len(reference)) > 1:
+            row["beyond_seed_spread"] = bool(
+                values.min() > reference.max() or values.max() < reference.min()
+            )
+        rows.append(row)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def ablation_sentence(table: pd.DataFrame) -> str:
+    """Return the finding in one plain sentence."""
+    judged = table.dropna(subset=["beyond_seed_spread"])
+    if judged.empty:
+        return "The ablation has too few seeds to tell a variant's effect from chance."
+    changed = judged[judged["beyond_seed_spread"].astype(bool)]
+    if changed.empty:
+        return (
+            f"None of the {judged['variant'].nunique()} variants changes an outcome by more than "
+            "the spread over seeds."
+        )
+    names = ", ".join(
+        f"{variant} ({', '.join(group['outcome'])})"
+        for variant, group in changed.groupby("variant")
+    )
+    return f"Beyond the spread over seeds, these variants change the outcome: {names}."

@@ -1,0 +1,98 @@
+"""The table of training: what every target SSIM and every budget took, a row per model and seed."""
+
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+#: Columns of results/tables/training.tsv, in order. The last goes beyond the contract: the clock
+#: with evaluations inside, as in the published script.
+COLUMNS = (
+    "experiment",
+    "dataset",
+    "image_size",
+    "model",
+    "seed",
+    "target_ssim",
+    "reached",
+    "precompute_seconds",
+    "train_seconds",
+    "total_seconds",
+    "steps",
+    "parameters",
+    "ssim",
+    "ssim_global",
+    "psnr_db",
+    "mse",
+    "speedup_vs_ddpm",
+    "speedup_is_lower_bound",
+    "total_seconds_with_evaluation",
+)
+_GROUP = ["experiment", "image_set", "seed", "target_ssim"]
+
+
+def training_table(results: Iterable[Mapping]) -> pd.DataFrame:
+    """Return the table from the results of single runs.
+
+    ``total_seconds`` is pre-computation plus training. ``speedup_vs_ddpm`` is DDPM's total over the
+    model's, at equal image set, seed and target. If DDPM did not reach the target its total is a
+    lower bound, and so is the speed-up; if the model itself did not, there is none.
+
+    Parameters
+    ----------
+    results : iterable of mapping
+        Contents of the ``result.json`` files of the experiments single_image and budget.
+
+    Returns
+    -------
+    DataFrame
+        With `COLUMNS`; values that were not measured are missing.
+    """
+    rows = [row for result in results for row in _rows(result)]
+    table = pd.DataFrame(rows, columns=[*COLUMNS[:4], "image_set", *COLUMNS[4:]])
+    for index, row in table[table["experiment"] == "single_image"].iterrows():
+        same = (table[_GROUP] == row[_GROUP]).all(axis=1) & (table["model"] == "ddpm")
+        if row["model"] == "ddpm" or not row["reached"] or not same.any():
+            continue
+        ddpm = table[same].iloc[0]
+        table.loc[index, "speedup_vs_ddpm"] = ddpm["total_seconds"] / row["total_seconds"]
+        table.loc[index, "speedup_is_lower_bound"] = not ddpm["reached"]
+    order = ["experiment", "dataset", "image_size", "target_ssim", "model", "seed"]
+    return table.sort_values(order, ignore_index=True)[list(COLUMNS)]
+
+
+def _rows(result: Mapping) -> list[dict]:
+    """Return one row per target (single image), or the one row of a budget run."""
+    shared = {
+        key: result[key]
+        for key in ("experiment", "dataset", "image_set", "image_size", "model", "seed")
+    }
+    shared |= {
+        "parameters": result["parameters"],
+        "precompute_seconds": result["precompute_seconds"],
+    }
+    if "targets" not in result:
+        seconds = result["train_seconds"]
+        total = result["precompute_seconds"] + seconds
+        return [
+            shared
+            | {
+                "train_seconds": seconds,
+                "total_seconds": total,
+                "steps": result["steps"],
+                "total_seconds_with_evaluation": total + result["evaluation_seconds"],
+            }
+        ]
+    return [
+        shared
+        | {
+            "target_ssim": at["target_ssim"],
+            "reached": at["reached"],
+            "train_seconds": at["train_seconds"],
+            "total_seconds": result["precompute_seconds"] + at["train_seconds"],
+            "steps": int(at["step"]),
+            **{key: at[key] for key in ("ssim", "ssim_global", "psnr_db", "mse")},
+            "total_seconds_with_evaluation": result["precompute_seconds"]
+            + at["seconds_with_evaluation"],
+        }
+        for at in result["targets"]
+    ]

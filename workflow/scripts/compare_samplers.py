@@ -1,0 +1,76 @@
+"""Judge one trained model under many samplers and numbers of function evaluations."""
+
+from typing import TYPE_CHECKING
+
+import torch
+from tqdm import tqdm
+
+from crosskrylov.experiments.budget import sample_budget
+from crosskrylov.experiments.quality import measure_samples
+from crosskrylov.script_io import load_npz, logged, write_json
+from crosskrylov.training.checkpoint import load_network
+from crosskrylov.training.device import select_device
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(
+    images_path,
+    checkpoint_path,
+    result_path,
+    run: dict,
+    model: str,
+    features: str,
+    training: dict,
+    metrics: dict,
+    threads: int,
+) -> None:
+    """Write one entry per sampler, number of evaluations and metric (.json)."""
+    torch.set_num_threads(threads)
+    network = load_network(checkpoint_path, select_device(training["device"]))
+    images = load_npz(images_path)["images"]
+    options = training["samplers"]
+    quality = []
+    wanted = [(s, n) for s in options["samplers"] for n in options["function_evaluations"]]
+    for sampler, evaluations in tqdm(wanted, desc=model, unit="run"):
+        drawn = sample_budget(
+            network,
+            model,
+            images.shape[1:],
+            training,
+            run["seed"],
+            sampler=sampler,
+            function_evaluations=evaluations,
+            training_images=images,
+        )
+        values = measure_samples(
+            drawn.images.numpy(), images, features, metrics, str(network.device)
+        )
+        values["sampling_seconds"] = drawn.seconds
+        quality += [
+            {
+                "sampler": sampler,
+                "function_evaluations": drawn.function_evaluations,
+                "n_samples": len(drawn.images),
+                "metric": metric,
+                "value": value,
+            }
+            for metric, value in values.items()
+        ]
+    write_json(result_path, {**run, "quality": quality})
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main(
+            images_path=snakemake.input.images,
+            checkpoint_path=snakemake.input.checkpoint,
+            result_path=snakemake.output.result,
+            run=snakemake.params.run,
+            model=snakemake.params.objective,
+            features=snakemake.params.features,
+            training=snakemake.params.training,
+            metrics=snakemake.params.metrics,
+            threads=snakemake.threads,
+        )

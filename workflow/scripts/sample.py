@@ -1,0 +1,48 @@
+"""Draw samples from a trained model."""
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from crosskrylov.experiments.budget import sample_budget
+from crosskrylov.script_io import load_npz, logged, save_npz
+from crosskrylov.training.checkpoint import load_network
+from crosskrylov.training.device import select_device
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(
+    images_path,
+    checkpoint_path,
+    samples_path,
+    model: str,
+    training: dict,
+    seed: int,
+    threads: int,
+) -> None:
+    """Write ``samples`` [N, C, H, W], ``function_evaluations`` and ``seconds``."""
+    torch.set_num_threads(threads)
+    network = load_network(checkpoint_path, select_device(training["device"]))
+    images = load_npz(images_path)["images"]
+    drawn = sample_budget(network, model, images.shape[1:], training, seed, training_images=images)
+    save_npz(
+        samples_path,
+        samples=drawn.images.numpy(),
+        function_evaluations=drawn.function_evaluations,
+        seconds=drawn.seconds,
+    )
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main(
+            images_path=snakemake.input.images,
+            checkpoint_path=snakemake.input.checkpoint,
+            samples_path=snakemake.output.samples,
+            model=snakemake.params.objective,
+            training=snakemake.params.training,
+            seed=int(snakemake.wildcards.seed),
+            threads=snakemake.threads,
+        )

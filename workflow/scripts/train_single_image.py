@@ -1,0 +1,80 @@
+"""Train one model of the single-image experiment."""
+
+import shutil
+from typing import TYPE_CHECKING
+
+import torch
+
+from crosskrylov.embedding import embedded_times
+from crosskrylov.experiments.common import write_training
+from crosskrylov.experiments.single_image import select_images, train_single_image
+from crosskrylov.script_io import load_npz, logged
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(
+    images_path,
+    embedded_path,
+    curve_path,
+    summary_path,
+    checkpoint_path,
+    state_path,
+    model: str,
+    embedded_steps: int,
+    equation: dict,
+    unet: dict,
+    training: dict,
+    seed: int,
+    threads: int,
+) -> None:
+    """Write the curve (.tsv), a summary (.json) and the checkpoint folder.
+
+    ``embedded_path`` is None for models that use no scores. The state of an interrupted run stays in
+    ``state_path`` and is continued by the next one.
+    """
+    torch.set_num_threads(threads)
+    indices = training["single_image"]["images"]
+    images = select_images(load_npz(images_path)["images"], indices)
+    embedded = None
+    if embedded_path is not None:
+        embedded = select_images(load_npz(embedded_path)["embedded"], indices)
+    result = train_single_image(
+        model,
+        images,
+        embedded,
+        embedded_times(
+            equation["final_time"],
+            equation["time_steps"],
+            equation["stored_steps"],
+            embedded_steps,
+        ),
+        unet,
+        training,
+        equation["final_time"],
+        seed,
+        checkpoint=checkpoint_path,
+        resume_from=state_path,
+    )
+    write_training(result, curve_path, summary_path)
+    shutil.rmtree(state_path, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main(
+            images_path=snakemake.input.images,
+            embedded_path=snakemake.input.get("embedded"),
+            curve_path=snakemake.output.curve,
+            summary_path=snakemake.output.summary,
+            checkpoint_path=snakemake.output.checkpoint,
+            state_path=snakemake.params.state,
+            model=snakemake.params.objective,
+            embedded_steps=snakemake.params.embedded_steps,
+            equation=snakemake.params.equation,
+            unet=snakemake.params.unet,
+            training=snakemake.params.training,
+            seed=int(snakemake.wildcards.seed),
+            threads=snakemake.threads,
+        )
