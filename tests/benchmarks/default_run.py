@@ -1,0 +1,93 @@
+"""Run the whole default experiment in an empty folder and print what it took.
+
+    python tests/benchmarks/default_run.py [--cores 2] [--configfile presets/x.yaml] [--keep FOLDER]
+
+Prints wall-clock, the peak memory of the process tree (sum of resident sets: shared pages count
+once per process, so this is an upper bound), the slowest jobs, and the quality that was reached.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def tree_memory_gib(process: psutil.Process) -> float:
+    """Return the resident memory of a process and all its descendants in GiB."""
+    total = 0
+    for member in [process, *process.children(recursive=True)]:
+        try:
+            total += member.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return total / 2**30
+
+
+def run(folder: Path, cores: int, configfile: str | None) -> tuple[int, float, float]:
+    """Run Snakemake with ``folder`` as its directory; return status, seconds and peak GiB."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--directory", str(folder), "--cores", str(cores)]
+    command += ["--configfile", str(Path(configfile).resolve())] if configfile else []
+    started, peak = time.perf_counter(), 0.0
+    with open(folder / "snakemake.log", "w") as log:
+        child = psutil.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        while child.poll() is None:
+            try:
+                peak = max(peak, tree_memory_gib(child))
+            except psutil.NoSuchProcess:
+                break
+            time.sleep(0.2)
+    return child.wait(), time.perf_counter() - started, peak
+
+
+def slowest_jobs(folder: Path, n: int = 12) -> pd.DataFrame:
+    """Return the ``n`` longest jobs from Snakemake's own benchmark files."""
+    rows = []
+    for path in sorted((folder / "results").rglob("benchmarks/**/*.tsv")):
+        table = pd.read_csv(path, sep="\t")
+        if {"s", "max_rss"} <= set(table.columns):
+            job = path.relative_to(folder / "results").with_suffix("")
+            rows.append((str(job), table["s"].max(), table["max_rss"].max()))
+    frame = pd.DataFrame(rows, columns=["job", "seconds", "max_rss_mb"])
+    return frame.sort_values("seconds", ascending=False).head(n)
+
+
+def main() -> int:
+    """Run, print, and return Snakemake's exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--configfile", help="overlay, e.g. presets/study.yaml")
+    parser.add_argument("--keep", help="run in this folder and keep it (default: a temporary one)")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(arguments.keep or temporary).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        status, seconds, peak = run(folder, arguments.cores, arguments.configfile)
+        print(
+            f"exit status {status}; wall-clock {seconds / 60:.2f} min on {arguments.cores} cores; "
+        )
+        print(f"peak memory of the process tree {peak:.2f} GiB")
+        disk = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) / 2**20
+        print(f"disk {disk:.0f} MiB in {folder if arguments.keep else 'a temporary folder'}\n")
+        print(slowest_jobs(folder).to_string(index=False, float_format="%.1f"))
+        training = folder / "results" / "tables" / "training.tsv"
+        if training.exists():
+            table = pd.read_csv(training, sep="\t")
+            columns = ["experiment", "dataset", "model", "seed", "target_ssim", "reached"]
+            columns += ["train_seconds", "steps", "ssim", "ssim_global"]
+            print("\n" + table[[c for c in columns if c in table]].to_string(index=False))
+        if status:
+            lines = (folder / "snakemake.log").read_text().splitlines()
+            print("\n" + "\n".join(lines[-30:]))
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
