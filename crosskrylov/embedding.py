@@ -14,8 +14,9 @@ import numpy as np
 
 from crosskrylov.errors import ConfigError, DataError, ShapeError
 
-#: ``row``: D = d_row, plus a little noise and clamping (single-image script of the method's authors);
-#: ``sum``: D = d_row + d_col, deterministic (predecessor method); ``none``: images stay as they are.
+#: ``row``: D = d_row, plus a little noise and clamping (single-image script of the method's
+#: authors); ``sum``: D = d_row + d_col, deterministic (predecessor method); ``none``: images stay
+#: as they are.
 EMBEDDING_VARIANTS = ("row", "sum", "none")
 
 
@@ -81,8 +82,8 @@ def embedded_times(final_time: float, time_steps: int, stored_steps: int, steps:
     -------
     ndarray, shape (S,), float64
     """
-    # the published rule for the steps that are stored; written out here, since importing it from the
-    # systems would make every training run depend on every solver
+    # the published rule for the steps that are stored; written out here, since importing it from
+    # the systems would make every training run depend on every solver
     spread = np.linspace(1, time_steps, min(stored_steps, time_steps))
     stored = np.unique(spread.round() if stored_steps > 1 else time_steps) * (
         final_time / time_steps

@@ -1,4 +1,4 @@
-"""The one U-Net that every model of a comparison shares: diffusers' UNet2DModel, sized by config."""
+"""The one U-Net that all models of a comparison share: diffusers' UNet2DModel, sized by config."""
 
 from collections.abc import Mapping
 

@@ -31,7 +31,7 @@ def stream_seed(seed: int, stream: str) -> int:
 
 
 def schedules(training: Mapping) -> dict[str, dict]:
-    """Return the noise schedules ``ddpm_levels`` and ``score_levels`` of the section ``training``."""
+    """Return the noise schedules ``ddpm_levels`` and ``score_levels`` of section ``training``."""
     count = training["noise_levels"]
     return {
         "ddpm_levels": {"kind": "linear", "levels": count},

@@ -15,9 +15,9 @@ from crosskrylov.sampling.denoise import denoise_from_level, denoise_published, 
 from crosskrylov.training import TrainingResult, train
 from crosskrylov.unet import build_unet
 
-#: Model name in the config to objective. ``ddpm`` denoises the same noised image as the score models,
-#: from the noise level that it has; ``ddpm_from_noise`` is the same training, judged by sampling the
-#: image from pure noise, which is harder and tells nothing about denoising.
+#: Model name in the config to objective. ``ddpm`` denoises the same noised image as the score
+#: models, from the noise level that it has; ``ddpm_from_noise`` is the same training, judged by
+#: sampling the image from pure noise, which is harder and tells nothing about denoising.
 SINGLE_IMAGE_MODELS = {
     "score_embedding": "score_embedding",
     "dsm": "dsm",
@@ -194,8 +194,8 @@ def train_single_image(
 def times_to_targets(curve: pd.DataFrame, targets: Sequence[float]) -> list[dict]:
     """Return, for every target SSIM, the first row of the curve that reaches it.
 
-    A target that was never reached gets the last row, marked as not reached: its seconds are a lower
-    bound, and its metrics are those at the end of the budget.
+    A target that was never reached gets the last row, marked as not reached: its seconds are a
+    lower bound, and its metrics are those at the end of the budget.
 
     Parameters
     ----------

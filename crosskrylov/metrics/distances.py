@@ -47,7 +47,8 @@ def frechet_distance(features, reference, minimum: int | None = None) -> float:
     x, y = _check(features, reference, minimum or dimension + 1, "A Fréchet distance")
     mean_gap = x.mean(0) - y.mean(0)
     first, second = (np.cov(a, rowvar=False).reshape(dimension, dimension) for a in (x, y))
-    # tr (C1 C2)^(1/2) = sum of square roots of the eigenvalues of the symmetric R C2 R, R = C1^(1/2)
+    # tr (C1 C2)^(1/2) = sum of square roots of the eigenvalues of the symmetric R C2 R, R =
+    # C1^(1/2)
     values, vectors = linalg.eigh(first)
     root = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
     shared = np.sqrt(linalg.eigvalsh(root @ second @ root).clip(min=0)).sum()

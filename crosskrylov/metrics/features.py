@@ -1,7 +1,7 @@
 """Features that need no download, for Fréchet distances named after them.
 
-``digit_classifier``: last hidden layer (48 units) of a small network trained here, with a fixed seed, on
-scikit-learn's 1,797 digits of 8 x 8 pixels; other sizes are reduced to 8 x 8 first.
+``digit_classifier``: last hidden layer (48 units) of a small network trained here, with a fixed
+seed, on scikit-learn's 1,797 digits of 8 x 8 pixels; other sizes are reduced to 8 x 8 first.
 ``haar``: a fixed transform for photographs. In luma and two colour differences: logarithms of the
 mean magnitude of three levels of Haar wavelet coefficients in three orientations, and block
 means (4 x 4 of luma, 2 x 2 of the colour differences).

@@ -19,8 +19,8 @@ def score_matching_error(
 ) -> dict[float, float]:
     """Return E || eps - E[z | x_t] ||^2 per pixel at several noise levels.
 
-    The exact score is minus E[z | x_t] / noise, so this is the score-matching error times the squared
-    noise: comparable between levels and free of the part of the loss that no network can
+    The exact score is minus E[z | x_t] / noise, so this is the score-matching error times the
+    squared noise: comparable between levels and free of the part of the loss that no network can
     remove.
 
     Parameters

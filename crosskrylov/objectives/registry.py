@@ -87,8 +87,8 @@ def budget_objective(
 
     The published loss has a single noise level and cannot generate; here it runs over a schedule.
     That is our choice: ``dsm`` uses the geometric schedule of score-based models,
-    ``score_embedding`` the same with embedded images as inputs, ``exact_target`` the same with exact
-    targets, ``ddpm`` its own linear schedule.
+    ``score_embedding`` the same with embedded images as inputs, ``exact_target`` the same with
+    exact targets, ``ddpm`` its own linear schedule.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""From a trained network to images: the published denoiser, diffusers' samplers, ODE, SDE and PDS."""
+"""From a trained network to images: published denoiser, diffusers' samplers, ODE, SDE and PDS."""
 
 from crosskrylov.sampling.denoise import denoise_from_level, denoise_published, noised_start
 from crosskrylov.sampling.generate import SAMPLERS, Samples, draw_samples

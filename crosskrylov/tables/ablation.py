@@ -1,4 +1,4 @@
-"""The table of the ablation: does a variant of score embedding change the outcome beyond the seeds?"""
+"""The table of the ablation: what changes the outcome of score embedding beyond the seeds."""
 
 from collections.abc import Iterable, Mapping
 
