@@ -323,6 +323,8 @@ class _History:
 
 def _dots(a: Array, b: Array) -> np.ndarray:
     """Return the inner products of a batch as float64 on the host, shape (B,)."""
+    if isinstance(a, np.ndarray):  # BLAS, without an array of products: a third of the time
+        return _to_host(np.vecdot(a.reshape(len(a), -1), b.reshape(len(b), -1)))
     xp = array_namespace(a)
     return _to_host(xp.sum(a * b, axis=(-2, -1)))
 

@@ -6,9 +6,10 @@ from contextlib import suppress
 import numpy as np
 
 from crosskrylov.errors import ConfigError
-from crosskrylov.krylov import StencilOperator, gmres
+from crosskrylov.krylov import gmres
 from crosskrylov.solvers.base import LinearSystems, norms, register
 from crosskrylov.solvers.projection import CrossMatrixGalerkin, check_option
+from crosskrylov.solvers.refinement import operator_of
 from crosskrylov.solvers.subspace import BLOCK_ELEMENTS, KrylovBases, SplitProducts
 
 
@@ -155,7 +156,7 @@ class DeflatedGmres(CrossMatrixGalerkin):
             removed = np.matmul(coefficients(fields, active)[:, None, :], taken)[:, 0]
             return fields - removed.reshape(fields.shape)
 
-        operator = StencilOperator(systems.matrix)
+        operator = operator_of(systems.matrix)
         everyone = np.arange(n_systems)
         rhs = deflate(residual, everyone)
         size = norms(rhs)

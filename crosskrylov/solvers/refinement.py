@@ -15,7 +15,9 @@ from crosskrylov.solvers.base import (
     make_solver,
     relative_residuals,
 )
+from crosskrylov.solvers.operators import BandedOperator
 from crosskrylov.solvers.subspace import BLOCK_ELEMENTS
+from crosskrylov.stencil import FivePointStencil
 from crosskrylov.transforms import TransformPreconditioner
 
 Array = Any
@@ -48,6 +50,13 @@ def require_numpy(systems: LinearSystems, name: str) -> None:
             f"Solver {name} works on NumPy arrays, but the systems are {type(systems.rhs)}; march "
             "a NumPy log-density or use a batched solver."
         )
+
+
+def operator_of(matrix: FivePointStencil) -> BandedOperator | StencilOperator:
+    """Return the fastest product with the matrices of a block for their kind of array."""
+    return (
+        BandedOperator(matrix) if isinstance(matrix.center, np.ndarray) else StencilOperator(matrix)
+    )
 
 
 class TransformCache:
@@ -229,7 +238,7 @@ class Refinement:
             def shifted(fields, active):
                 return preconditioner(fields, active + block.start)
 
-        operator = StencilOperator(systems.matrix.take(block))
+        operator = operator_of(systems.matrix.take(block))
         arguments = (operator, systems.rhs[block], start[block], systems.tolerance, shifted)
         if self.method == "gmres":
             return gmres(*arguments, max_iterations=self.max_iterations, restart=self.restart)
