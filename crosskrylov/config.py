@@ -6,7 +6,7 @@ that connect several keys.  Scripts never import it: they get plain values throu
 that editing this file re-runs nothing.
 """
 
-import json
+import copy
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -221,12 +221,18 @@ def _drop_empty(value: Any, schema: Mapping) -> None:
 
 
 def _fill_defaults(value: Any, schema: Mapping) -> None:
-    """Insert the schema's defaults for missing keys, in place and at every level."""
+    """Insert the schema's defaults for missing keys, in place and at every level.
+
+    Keys get the schema's order: Snakemake compares a job's parameters as text, so that a value
+    given in another order, or in an overlay, would re-run the job.
+    """
     if not isinstance(value, dict):
         return
     for key, entry_schema in schema.get("properties", {}).items():
-        if key not in value and "default" in entry_schema:
-            value[key] = json.loads(json.dumps(entry_schema["default"]))  # never shared
+        if key in value:
+            value[key] = value.pop(key)
+        elif "default" in entry_schema:
+            value[key] = copy.deepcopy(entry_schema["default"])  # never shared
     for key, entry in value.items():
         _fill_defaults(entry, _schema_of_entry(schema, key) or {})
 

@@ -59,7 +59,10 @@ def run_snakemake(*arguments, cwd, cores=2, check=True) -> subprocess.CompletedP
         timeout=600,
     )
     if check and done.returncode != 0:
-        pytest.fail(f"{' '.join(command)} left with {done.returncode}:\n{done.stdout[-6000:]}")
+        lines = done.stdout.splitlines()
+        errors = [line for line in lines if line.startswith(("ERROR", "Error in"))]
+        shown = "\n".join([*errors, "...", done.stdout[-3000:]])
+        pytest.fail(f"{' '.join(command)} left with {done.returncode}:\n{shown}")
     return done
 
 

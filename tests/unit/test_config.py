@@ -104,6 +104,12 @@ def test_defaults_are_not_shared_between_entries(config):
     assert check_config({"image_sets": {"a": {"source": "photos"}}})["random_seeds"] == [17]
 
 
+def test_keys_get_the_order_of_the_schema(config):
+    config["march"] = {"start": "zero", "tolerance": 1e-3}
+    other = {"march": {"tolerance": 1e-3, "start": "zero"}, **copy.deepcopy(config)}
+    assert str(check_config(other)) == str(check_config(config))
+
+
 def test_empty_section_means_defaults_and_empty_entry_is_removed(config):
     config["march"] = None
     config["equation"] = {"drift": None, "time_steps": None}

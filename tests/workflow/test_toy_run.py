@@ -80,6 +80,11 @@ def test_touching_a_module_without_a_change_reruns_nothing(edited):
     assert planned_rules(edited) == set()
 
 
+def test_moving_the_checkout_reruns_nothing(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "elsewhere", symlinks=True)
+    assert planned_rules(tmp_path / "elsewhere") == set()
+
+
 def test_deleting_a_result_makes_it_again(edited):
     (edited / "results" / "tables" / "provenance.tsv").unlink()
     assert "record_provenance" in planned_rules(edited)

@@ -28,7 +28,16 @@ def library(*names):
     Imports are followed, so a rule names only what its script imports; a folder ("solvers") stands
     for every module inside, for code that finds its modules by itself.
     """
-    return source_files(PACKAGE_FOLDER, names)
+    return [code_file(path) for path in source_files(PACKAGE_FOLDER, names)]
+
+
+def code_file(path):
+    """Return a source file as an input: relative where it can be, so that a checkout may be moved.
+
+    `local` keeps module prefixes and remote storage away from it.
+    """
+    inside = Path(path).is_relative_to(Path.cwd())
+    return local(str(Path(path).relative_to(Path.cwd()) if inside else path))
 
 
 def add_targets(name, paths):
