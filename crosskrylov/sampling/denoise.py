@@ -122,15 +122,14 @@ def denoise_from_level(
     model = NoiseModel(network, levels)
     first = levels.nearest_level(2 * noise)
     part = NoiseLevels(levels.alphas_cumprod[: first + 1])
-    scheduler = scheduler_for("ddim", part)
-    scheduler.set_timesteps(min(steps, len(part)))
+    scheduler, indices = scheduler_for("ddim", part, steps)
     times = [int(t) for t in scheduler.timesteps]
-    signals = np.sqrt(part.alphas_cumprod)
+    signals = np.sqrt(part.alphas_cumprod)[indices]
     kept_steps = set(np.linspace(0, len(times), keep).round().astype(int)) if keep else set()
-    x = (start * 2 - 1) * float(signals[first])
+    x = (start * 2 - 1) * float(signals[-1])
     path = [start.clamp(0, 1)] if keep else []
     for k, t in enumerate(times):
-        x = scheduler.step(model.at_level(x, t), t, x).prev_sample
+        x = scheduler.step(model.at_level(x, int(indices[t])), t, x).prev_sample
         if k + 1 in kept_steps:
             signal = float(signals[times[k + 1]]) if k + 1 < len(times) else 1.0
             path.append(((x / signal + 1) / 2).clamp(0, 1))

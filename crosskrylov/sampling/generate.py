@@ -1,10 +1,10 @@
 """Samplers by name, with function evaluations counted the same way for all."""
 
-import logging
 import time
 import warnings
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 import crosskrylov.torchvision_compat  # noqa: F401  (must come before diffusers)
@@ -18,20 +18,15 @@ from crosskrylov.sampling.sde import (
     sample_reverse_sde,
 )
 
-logger = logging.getLogger(__name__)
-
-#: diffusers scheduler class, further arguments, network calls per scheduler step.
+#: diffusers scheduler class and its arguments.
 _SCHEDULERS = {
-    "ddpm": ("DDPMScheduler", {"clip_sample": False, "timestep_spacing": "trailing"}),
-    "ddim": ("DDIMScheduler", {"clip_sample": False, "timestep_spacing": "trailing"}),
-    "pndm": ("PNDMScheduler", {"skip_prk_steps": True, "timestep_spacing": "trailing"}),
-    "dpmsolver++": (
-        "DPMSolverMultistepScheduler",
-        {"algorithm_type": "dpmsolver++", "timestep_spacing": "trailing"},
-    ),
-    "deis": ("DEISMultistepScheduler", {"timestep_spacing": "trailing"}),
-    "unipc": ("UniPCMultistepScheduler", {"timestep_spacing": "trailing"}),
-    "heun": ("HeunDiscreteScheduler", {"timestep_spacing": "trailing"}),
+    "ddpm": ("DDPMScheduler", {"clip_sample": False}),
+    "ddim": ("DDIMScheduler", {"clip_sample": False}),
+    "pndm": ("PNDMScheduler", {"skip_prk_steps": True, "set_alpha_to_one": True}),
+    "dpmsolver++": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++"}),
+    "deis": ("DEISMultistepScheduler", {}),
+    "unipc": ("UniPCMultistepScheduler", {}),
+    "heun": ("HeunDiscreteScheduler", {}),
 }
 _OWN = ("ode_rk45", "reverse_sde", "predictor_corrector", "langevin")
 _PRECONDITIONED = ("pds_reverse_sde", "pds_predictor_corrector", "pds_langevin")
@@ -60,17 +55,39 @@ class Samples:
     seconds: float
 
 
-def scheduler_for(sampler: str, levels: NoiseLevels):
-    """Return the diffusers scheduler of a sampler on a noise schedule."""
+def scheduler_for(sampler: str, levels: NoiseLevels, steps: int):
+    """Return a diffusers scheduler with ``steps`` steps, and the level of each of its times.
+
+    The scheduler gets a schedule of just the levels to be visited, evenly spaced and ending at the
+    last: some schedulers otherwise go to a level between those that they visit when ``steps`` does
+    not divide the number of levels.
+
+    Returns
+    -------
+    scheduler
+        Ready to step; time t of it stands for level ``indices[t]``.
+    indices : ndarray of int, shape (steps,)
+    """
     import diffusers
 
     name, options = _SCHEDULERS[sampler]
-    return getattr(diffusers, name)(
-        num_train_timesteps=len(levels),
-        trained_betas=levels.betas.tolist(),
-        prediction_type="epsilon",
-        **options,
-    )
+    steps = min(steps, len(levels))
+    if sampler == "deis":  # ends at the lowest level visited, the others at none
+        indices = np.linspace(0, len(levels) - 1, steps).round().astype(int)
+    else:
+        indices = np.round(np.arange(1, steps + 1) * len(levels) / steps).astype(int) - 1
+    visited = NoiseLevels(levels.alphas_cumprod[indices])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # conversions inside diffusers that NumPy deprecates
+        scheduler = getattr(diffusers, name)(
+            num_train_timesteps=steps,
+            trained_betas=visited.betas.tolist(),
+            prediction_type="epsilon",
+            timestep_spacing="trailing",
+            **options,
+        )
+        scheduler.set_timesteps(steps)
+    return scheduler, indices
 
 
 def draw_samples(
@@ -149,17 +166,17 @@ def draw_samples(
 @torch.no_grad()
 def _sample_with_scheduler(sampler, model, shape, function_evaluations, generator, device):
     """Run a diffusers scheduler with at most ``function_evaluations`` network calls."""
-    scheduler = scheduler_for(sampler, model.levels)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # casts of time steps inside some schedulers
-        # Heun calls the network twice per step, except in the last
-        steps = (function_evaluations + 1) // 2 if sampler == "heun" else function_evaluations
-        if sampler == "pndm":
-            steps = max(steps - 1, 4)  # its first step takes two calls; its order needs four steps
-        scheduler.set_timesteps(max(steps, 1))
+    # Heun calls the network twice per step, except in the last
+    steps = (function_evaluations + 1) // 2 if sampler == "heun" else function_evaluations
+    if sampler == "pndm":
+        steps = max(steps - 1, 4)  # its second step takes two calls; its order needs four steps
+    scheduler, indices = scheduler_for(sampler, model.levels, steps)
     x = torch.randn(shape, generator=generator).to(device) * scheduler.init_noise_sigma
     extra = {"generator": generator} if sampler == "ddpm" else {}
-    for t in scheduler.timesteps:
-        eps = model.at_level(scheduler.scale_model_input(x, t), float(t))
-        x = scheduler.step(eps, t, x, **extra).prev_sample
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as above
+        for t in scheduler.timesteps:
+            level = float(np.interp(float(t), np.arange(len(indices)), indices))
+            eps = model.at_level(scheduler.scale_model_input(x, t), level)
+            x = scheduler.step(eps, t, x, **extra).prev_sample
     return x
