@@ -6,9 +6,11 @@ half-written artifact behind, and an older artifact stays intact until the new o
 """
 
 import errno
+import glob
 import json
 import logging
 import os
+import platform
 import shutil
 import uuid
 import zipfile
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+#: In the names of temporary files: on a shared disk, process numbers mean nothing without it.
+_HOST = platform.node().replace(os.sep, "-") or "host"
 
 
 class _OneSentence(logging.Formatter):
@@ -154,10 +159,11 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
 @contextmanager
 def _partial_sibling(target: Path) -> Iterator[Path]:
     """Yield an unused hidden path beside ``target`` and remove what is left there at the end."""
-    name = f".{target.stem}.{os.getpid()}-{uuid.uuid4().hex[:8]}.partial{target.suffix}"
-    partial = target.with_name(name)
+    owner = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    partial = target.with_name(f".{target.stem}.{_HOST}.{owner}.partial{target.suffix}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(target)
         yield partial
     except Exception as error:
         explanation = _explained(error, target, partial)
@@ -165,10 +171,33 @@ def _partial_sibling(target: Path) -> Iterator[Path]:
             raise
         raise explanation from error
     finally:
-        if partial.is_dir():
-            shutil.rmtree(partial, ignore_errors=True)
-        elif partial.exists():
-            partial.unlink()
+        _remove(partial)
+
+
+def _remove_abandoned(target: Path) -> None:
+    """Remove what processes of this machine left beside ``target`` when they were killed."""
+    prefix, suffix = f".{target.stem}.{_HOST}.", f".partial{target.suffix}"
+    for file in target.parent.glob(f"{glob.escape(prefix)}*{glob.escape(suffix)}"):
+        process = file.name.removeprefix(prefix).partition("-")[0]
+        if process.isdigit() and not _is_running(int(process)):
+            _remove(file)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # signal 0 only asks
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # somebody else's
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    elif path.exists():
+        path.unlink()
 
 
 def _explained(error: Exception, target: Path, partial: Path) -> DataError | None:

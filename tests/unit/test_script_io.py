@@ -2,6 +2,10 @@
 
 import errno
 import logging
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -91,7 +95,7 @@ def test_body_that_writes_nothing_is_an_error(tmp_path):
         pass
 
 
-@pytest.mark.skipif(not __import__("os").path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_full_disk_is_one_sentence_and_leaves_nothing(tmp_path):
     with pytest.raises(DataError, match=r"disk is full: .*scores\.npz.* free some space"):
         with script_io.atomic_path(tmp_path / "scores.npz") as partial:
@@ -116,6 +120,36 @@ def test_folder_that_is_a_file_gives_a_sentence(tmp_path):
     (tmp_path / "results").write_text("in the way")
     with pytest.raises(DataError, match=r"Cannot write .*x\.json"):
         script_io.write_json(tmp_path / "results" / "x.json", {})
+
+
+def test_killed_writer_leaves_the_old_file_and_the_next_one_cleans_up(tmp_path):
+    target = tmp_path / "scores [1].npz"
+    target.write_text("old")
+    script = (
+        "import os, signal, sys\n"
+        "from crosskrylov.script_io import atomic_path\n"
+        "with atomic_path(sys.argv[1]) as partial:\n"
+        "    partial.write_text('half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    project = Path(script_io.__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", script, str(target)], cwd=project)
+    assert done.returncode == -signal.SIGKILL
+    assert target.read_text() == "old"
+    assert len(folder_listing(tmp_path)) == 2
+    with script_io.atomic_path(target) as partial:
+        partial.write_text("new")
+    assert folder_listing(tmp_path) == [target.name]
+    assert target.read_text() == "new"
+
+
+def test_two_writers_at_a_time_do_not_disturb_each_other(tmp_path):
+    with script_io.atomic_path(tmp_path / "x") as first:
+        first.write_text("1")
+        with script_io.atomic_path(tmp_path / "x") as second:
+            second.write_text("2")
+        assert (tmp_path / "x").read_text() == "2"
+    assert (tmp_path / "x").read_text() == "1"
 
 
 def test_atomic_folder_replaces_as_a_whole(tmp_path):
