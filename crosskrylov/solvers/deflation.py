@@ -8,9 +8,12 @@ import numpy as np
 from crosskrylov.errors import ConfigError
 from crosskrylov.krylov import gmres
 from crosskrylov.solvers.base import LinearSystems, norms, register
-from crosskrylov.solvers.projection import CrossMatrixGalerkin, check_option
+from crosskrylov.solvers.cross_matrix import check_option
+from crosskrylov.solvers.operators import BLOCK_ELEMENTS
+from crosskrylov.solvers.projection import CrossMatrixGalerkin
 from crosskrylov.solvers.refinement import operator_of
-from crosskrylov.solvers.subspace import BLOCK_ELEMENTS, KrylovBases, SplitProducts
+from crosskrylov.solvers.split_products import SplitProducts
+from crosskrylov.solvers.subspace import KrylovBases
 
 
 def harmonic_ritz_basis(bases: KrylovBases, position: int, count: int) -> np.ndarray:

@@ -5,6 +5,9 @@ import scipy.sparse as sp
 
 from crosskrylov.stencil import FivePointStencil
 
+# Elements of one array in a block of work: 512 KiB of float64, so that a block stays in the cache.
+BLOCK_ELEMENTS = 2**16
+
 
 class BandedOperator:
     """A x for the active systems of a batch, as one product with a five-diagonal SciPy matrix.

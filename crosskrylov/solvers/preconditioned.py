@@ -8,7 +8,7 @@ import scipy.sparse.linalg as spla
 
 from crosskrylov.errors import ConfigError, DataError
 from crosskrylov.solvers.base import LinearSolver, LinearSystems, Solution, register
-from crosskrylov.solvers.projection import (
+from crosskrylov.solvers.cross_matrix import (
     check_option,
     check_seeds,
     missing_seed,

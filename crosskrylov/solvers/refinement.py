@@ -15,8 +15,7 @@ from crosskrylov.solvers.base import (
     make_solver,
     relative_residuals,
 )
-from crosskrylov.solvers.operators import BandedOperator
-from crosskrylov.solvers.subspace import BLOCK_ELEMENTS
+from crosskrylov.solvers.operators import BLOCK_ELEMENTS, BandedOperator
 from crosskrylov.stencil import FivePointStencil
 from crosskrylov.transforms import TransformPreconditioner
 

@@ -1,0 +1,229 @@
+"""What the cross-matrix solvers have in common: seeds, project, refine (Eqs. 16-20)."""
+
+import time
+
+import numpy as np
+
+from crosskrylov.errors import ConfigError, ShapeError
+from crosskrylov.solvers.base import LinearSolver, LinearSystems, Solution, norms
+from crosskrylov.solvers.refinement import (
+    Refinement,
+    TransformCache,
+    check_choice,
+    require_numpy,
+)
+from crosskrylov.solvers.split_products import (
+    PROJECTIONS,
+    SplitProducts,
+    projection_coefficients,
+)
+from crosskrylov.solvers.subspace import check_dimension
+
+
+def check_option(option: str, value, minimum: int) -> int:
+    """Return an integer solver option; raise ConfigError if it is none or below its minimum."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+        raise ConfigError(
+            f"The solver option {option} is {value!r}; it must be an integer of at least {minimum}."
+        )
+    return value
+
+
+def check_rank_tolerance(value: float) -> float:
+    """Return the cut-off of a rank; raise ConfigError unless it lies in (0, 1)."""
+    if not 0.0 < value < 1.0:
+        raise ConfigError(
+            f"The solver option rank_tolerance is {value!r}; it must lie between 0 and 1."
+        )
+    return value
+
+
+def check_seeds(seeds, n_images: int, name: str):
+    """Return the seed assignment of a march; raise unless it is there and fits the images."""
+    if seeds is None:
+        raise ConfigError(
+            f"Solver {name} needs seed images; select seeds (crosskrylov.seeds.select_seeds) and "
+            "pass them to the march."
+        )
+    if len(seeds.assigned) != n_images:
+        raise ShapeError(
+            f"The seed assignment is for {len(seeds.assigned)} images, but {n_images} are marched; "
+            "select the seeds again for this image set."
+        )
+    return seeds
+
+
+def seed_positions(seeds, systems: LinearSystems) -> np.ndarray:
+    """Return the position of every seed's system in the batch, -1 where it is not there."""
+    positions = np.full(len(seeds.assigned), -1)
+    positions[systems.image_index] = np.arange(len(systems))
+    return positions[seeds.seeds]
+
+
+def missing_seed(seeds, which: int, systems: LinearSystems, name: str) -> ConfigError:
+    """Return the error for a step in which a seed's system was never passed."""
+    return ConfigError(
+        f"Solver {name} needs the system of seed image {seeds.seeds[which]} at time step "
+        f"{systems.step}, but it is not among the systems passed; pass the seeds' systems together "
+        "with their targets', in the first Picard iteration of every step."
+    )
+
+
+class OwnIncrements:
+    """The latest solution increments of every image, which recycling adds to its subspace.
+
+    Within a time step these are differences between Picard iterates; the first one of a step is the
+    increment over the step.
+    """
+
+    def __init__(self, n_images: int, kept: int):
+        self._kept, self._store = kept, None
+        self._next = np.zeros(n_images, dtype=int)
+
+    def remember(self, systems: LinearSystems, x: np.ndarray) -> None:
+        """Store ``x - start`` of these systems in place of their oldest increments."""
+        if self._kept == 0:
+            return
+        if self._store is None:
+            self._store = np.zeros((len(self._next), self._kept, *x.shape[1:]))
+        who = systems.image_index
+        self._store[who, self._next[who]] = x - systems.start
+        self._next[who] = (self._next[who] + 1) % self._kept
+
+    def directions(self, systems: LinearSystems, flat_basis: np.ndarray) -> np.ndarray | None:
+        """Return orthonormal directions orthogonal to the basis, (B, kept, H, W); 0 if absent."""
+        if self._kept == 0 or self._store is None:
+            return None
+        own = self._store[systems.image_index].reshape(len(systems), self._kept, -1)
+        for j in range(self._kept):
+            before = np.linalg.norm(own[:, j], axis=1)
+            for _ in range(2):
+                own[:, j] -= (own[:, j] @ flat_basis.T) @ flat_basis
+                for i in range(j):
+                    overlap = np.einsum("bn,bn->b", own[:, i], own[:, j])
+                    own[:, j] -= overlap[:, None] * own[:, i]
+            after = np.linalg.norm(own[:, j], axis=1)
+            usable = after > 1e-8 * before
+            own[:, j] *= np.divide(1.0, after, out=np.zeros_like(after), where=usable)[:, None]
+        return own.reshape(len(systems), self._kept, *systems.rhs.shape[1:])
+
+
+class CrossMatrixSolver(LinearSolver):
+    """Project every system onto a subspace made by seed systems, then refine to the tolerance.
+
+    Subclasses build the subspaces in `_update`.  The projected value is the start of a batched
+    Krylov iteration wherever it lowers the residual; the start value itself is kept elsewhere
+    (Galerkin may raise the residual).
+
+    Parameters
+    ----------
+    dimension : int
+        Dimension m of a subspace; 0 switches the projection off, which leaves the warm-started
+        iteration alone as a control.  More than H W is an error; a Krylov space that is exhausted
+        earlier is used as it is.
+    projection : {"galerkin", "least_squares"}
+        Eq. 17 (published) or Eq. 18.
+    refine : {"bicgstab", "gmres", "none"}
+        Iteration that takes the projected solution to the tolerance.
+    refine_preconditioner : {"none", "transform"}
+        "transform": Eq. 14.
+    recycle : bool or int
+        How many of an image's own latest solution increments (differences between Picard iterates)
+        join its subspace; true means 1.
+    max_iterations, restart : int
+        Limits of the refinement; ``restart`` is for GMRES.
+    fallback : {None, "spsolve", "splu", "pardiso"}
+        Direct solver for systems that miss the tolerance; they are counted.
+    """
+
+    def __init__(
+        self,
+        dimension: int = 20,
+        projection: str = "galerkin",
+        refine: str = "bicgstab",
+        refine_preconditioner: str = "none",
+        recycle: bool | int = False,
+        max_iterations: int = 500,
+        restart: int = 30,
+        fallback: str | None = None,
+    ):
+        self.dimension = check_option("dimension", dimension, 0)
+        check_choice("projection", projection, PROJECTIONS)
+        check_choice("refine_preconditioner", refine_preconditioner, ("none", "transform"))
+        self.projection = projection
+        self.recycle = check_option("recycle", int(recycle), 0)
+        self._transform = TransformCache() if refine_preconditioner == "transform" else None
+        self._refinement = Refinement(refine, max_iterations, restart, fallback)
+        self._seeds = self._own = self._step = None
+
+    def prepare(self, problem, log_density, seeds=None) -> None:
+        """Take the seed assignment and forget all subspaces."""
+        check_dimension(self.dimension, problem.height * problem.width)
+        self._seeds = check_seeds(seeds, len(log_density), self.name)
+        self._own = OwnIncrements(len(log_density), self.recycle)
+        self._step = None
+        self._spaces: list[SplitProducts | None] = [None] * len(self._seeds.seeds)
+
+    def solve(self, systems: LinearSystems) -> Solution:
+        """Update the subspaces, project all systems, refine."""
+        require_numpy(systems, self.name)
+        if self._seeds is None:
+            raise ConfigError(f"Solver {self.name} must be prepared before it solves.")
+        return self._solve(systems)
+
+    def _solve(self, systems):
+        clock = time.perf_counter()
+        if self.dimension:
+            self._update(systems)
+        setup = time.perf_counter() - clock
+        solution = self._project_and_refine(systems)
+        solution.setup_seconds += setup
+        return solution
+
+    def _update(self, systems: LinearSystems) -> None:
+        raise NotImplementedError
+
+    def _space_of(self, systems: LinearSystems) -> np.ndarray:
+        """Return the position in ``_spaces`` of every system's subspace."""
+        return self._seeds.assigned[systems.image_index]
+
+    def _project_and_refine(self, systems):
+        x = systems.start
+        if self.dimension or self.recycle:
+            x = self._project(systems)
+        preconditioner = None
+        if self._transform is not None:
+            transform = self._transform.get(systems)
+
+            def preconditioner(fields, positions):
+                return transform(fields)
+
+        solution = self._refinement.run(systems, x, self.name, preconditioner)
+        self._own.remember(systems, solution.x)
+        return solution
+
+    def _project(self, systems):
+        x = np.empty_like(systems.start)
+        which = self._space_of(systems) if self.dimension else np.zeros(len(systems), dtype=int)
+        for space in np.unique(which):
+            positions = np.flatnonzero(which == space)
+            products = self._spaces[space] if self.dimension else None
+            everyone = len(positions) == len(systems)
+            taken = systems if everyone else systems.take(positions)
+            x[positions] = self._project_group(taken, products)
+        return x
+
+    def _project_group(self, systems, products):
+        if products is None:  # recycling alone
+            empty = np.zeros((0, *systems.rhs.shape[1:]))
+            products = SplitProducts(empty, systems.matrix.take(0))
+        residual = systems.rhs - systems.matrix.apply(systems.start)
+        extra = self._own.directions(systems, products.flat)
+        y = projection_coefficients(products, systems.matrix, residual, self.projection, extra)
+        step = (y[:, : products.size] @ products.flat).reshape(residual.shape)
+        if extra is not None:
+            step += np.einsum("br,brhw->bhw", y[:, products.size :], extra)
+        gained = norms(residual - systems.matrix.apply(step)) < norms(residual)
+        step[~gained] = 0.0
+        step += systems.start
+        return step
