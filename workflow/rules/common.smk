@@ -61,7 +61,7 @@ def all_targets():
 
 
 # Keys of an image set that say how it is run, not which images it holds.
-RUN_KEYS = ("random_seeds", "solver_studies", "time_steps")
+RUN_KEYS = ("random_seeds", "time_steps")
 
 
 def runs(image_sets=None):
