@@ -14,7 +14,7 @@ def diversity(bank: SystemBank, seeds: SeedAssignment, dimension: int) -> pd.Dat
     """Return a row per step and basis: the set's mean distance between images, and residuals."""
     features = mean_free(bank.log_density)
     distance = feature_distances(features, features)
-    pairs = distance[np.triu_indices(bank.n_images, 1)]
+    pairs = distance[~np.eye(bank.n_images, dtype=bool)]
     sources, targets = split_images(bank.n_images, seeds)
     rows = []
     for position, step in enumerate(bank.steps):

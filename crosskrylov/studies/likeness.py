@@ -34,17 +34,17 @@ def pairwise_residuals(bank: SystemBank, position: int, dimension: int, projecti
 
 
 def matrix_distances(bank: SystemBank, position: int) -> np.ndarray:
-    """Return ||A_s - A_t||_F / ||A_s||_F for all pairs of images at one step."""
+    """Return ||A_s - A_t||_F / ||A_t||_F, [s, t], for all pairs of images at one step."""
     rows = np.stack(bank.matrix.take(position).arrays(), axis=1).reshape(bank.n_images, -1)
     squares = (rows**2).sum(axis=1)
     squared = squares[:, None] + squares[None, :] - 2 * rows @ rows.T
-    return np.sqrt(np.maximum(squared, 0) / squares[:, None])
+    return np.sqrt(np.maximum(squared, 0) / squares[None, :])
 
 
 def likeness_pairs(bank: SystemBank, dimension: int, projection: str = "galerkin") -> pd.DataFrame:
     """Return a row per step and ordered pair of different images: distances and residuals."""
     rows = mean_free(bank.log_density)
-    distance = feature_distances(rows, rows)
+    distance = feature_distances(rows, rows).T  # [seed, target], relative to the target
     different = ~np.eye(bank.n_images, dtype=bool)
     seed, target = np.nonzero(different)
     tables = []

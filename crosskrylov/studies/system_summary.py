@@ -62,8 +62,8 @@ def system_summary(
     Returns
     -------
     DataFrame
-        Columns: step, n_unknowns, nonzeros, picard_iterations (mean of the systems' last one),
-        asymmetry ||A - A'||_F / ||A||_F, cell_peclet (largest |v| h / (2 D) over nodes and axes),
+        Columns: step, time_steps (of the march), n_unknowns, nonzeros, picard_iterations (mean of
+        the systems' last one), asymmetry ||A - A'||_F / ||A||_F, cell_peclet (largest |v| h / (2 D) over nodes and axes),
         start_residual_median, condition_1 and condition_2 (worst of the images), solver,
         subspace_dimension, tolerance, mean_iterations, max_iterations, fallbacks.
     """
@@ -81,6 +81,7 @@ def system_summary(
         rows.append(
             {
                 "step": int(step),
+                "time_steps": bank.problem.time_steps,
                 "n_unknowns": bank.matrix.n_unknowns,
                 "nonzeros": matrices[0].nnz,
                 "picard_iterations": bank.picard[position].mean(),

@@ -4,6 +4,8 @@ REQUIRED INPUTS: log_density.npz, seeds.json, exact_scores.npz of results/{image
 OUTPUTS: results/{images}/seed{seed}/trajectories/{solver}.{npz,tsv,json}, results/tables/solvers.tsv
 """
 
+if study_sets("trajectory"):
+    add_figures(["seconds_per_image"])
 if study_sets("trajectory") or study_sets("time_to_residual"):
     add_targets("solvers", ["results/tables/solvers.tsv", "results/tables/solvers_by_seed.tsv"])
 

@@ -6,6 +6,7 @@ SOLVERS = {name: solver_entry(entry["method"]) for name, entry in config["solver
 
 # Studies on image sets, and the tables that each makes per image set and random seed.
 STUDY_TABLES = {
+    "projection_residuals": ["projection_residuals"],
     "time_to_residual": ["time_to_residual"],
     "subspace_dimension": ["subspace_dimension"],
     "likeness": ["likeness_pairs", "likeness", "seed_choice"],
@@ -16,6 +17,22 @@ STUDY_TABLES = {
     "downstream": ["downstream"],
 }
 STUDY_OF_TABLE = {table: name for name, tables in STUDY_TABLES.items() for table in tables}
+
+# Figures and the tables that they show; a study without image sets has neither.
+FIGURE_TABLES = {
+    "seconds_per_image": "solvers_by_seed",
+    "projection_residuals": "projection_residuals",
+    "time_to_residual": "time_to_residual",
+    "subspace_dimension": "subspace_dimension",
+    "likeness": "likeness_pairs",
+    "seed_choice": "seed_choice",
+    "diversity": "diversity",
+    "warm_start": "warm_start",
+    "error_budget": "error_budget",
+    "system_summary": "system_summary",
+    "downstream": "downstream",
+    "convergence": "convergence",
+}
 
 
 def solvers_of_family(cross_matrix):
@@ -28,7 +45,9 @@ def solvers_of_family(cross_matrix):
 
 def solver_library(*names):
     """Return the library files of code that makes solvers by name: all solvers are among them."""
-    return sorted({*library(*names, "solvers"), *(str(entry.file) for entry in SOLVERS.values())})
+    return sorted(
+        {*library(*names, "solvers"), *(code_file(entry.file) for entry in SOLVERS.values())}
+    )
 
 
 def one_solver_library(wildcards):
@@ -36,7 +55,7 @@ def one_solver_library(wildcards):
     file = SOLVERS[wildcards.solver].file
     inside = file.is_relative_to(PACKAGE_FOLDER)
     own = [str(file.relative_to(PACKAGE_FOLDER))] if inside else []
-    return sorted({*library("studies/trajectory.py", "solvers/base.py", *own), str(file)})
+    return sorted({*library("studies/trajectory.py", "solvers/base.py", *own), code_file(file)})
 
 
 def study(name):
@@ -53,6 +72,12 @@ def study_sets(name):
 def study_solvers(name):
     """Return the solvers of a study."""
     return study(name)["solvers"] or list(config["solvers"])
+
+
+def baseline_solver(names):
+    """Return the solver among ``names`` whose method is spsolve, None if there is none."""
+    found = [name for name in names if config["solvers"][name]["method"] == "spsolve"]
+    return found[0] if found else None
 
 
 def run_labels(image_sets):
@@ -92,6 +117,14 @@ def study_parts(wildcards):
 
 
 def add_study(name):
-    """Ask for the tables of a study, unless it has no image set."""
+    """Ask for the tables and figures of a study, unless it has no image set."""
     if study_sets(name):
-        add_targets("solvers", [f"results/tables/{table}.tsv" for table in STUDY_TABLES[name]])
+        tables = STUDY_TABLES[name]
+        add_targets("solvers", [f"results/tables/{table}.tsv" for table in tables])
+        add_figures(figure for figure, table in FIGURE_TABLES.items() if table in tables)
+
+
+def add_figures(names):
+    """Ask for figures in both formats."""
+    for name in names:
+        add_targets("solvers", [f"results/figures/{name}.svg", f"results/figures/{name}.png"])

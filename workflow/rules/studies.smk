@@ -8,6 +8,9 @@ OUTPUTS: results/{images}/seed{seed}/studies/{table}.tsv, joined to results/tabl
 for name in STUDY_TABLES:
     add_study(name)
 add_targets("solvers", "results/tables/convergence.tsv")
+add_figures(["convergence"])
+if study_sets("time_to_residual"):
+    add_targets("solvers", "results/tables/break_even.tsv")
 add_targets(
     "export_systems",
     expand_runs("results/systems/{images}-seed{seed}", study_sets("export")),
@@ -16,6 +19,29 @@ add_targets(
 
 wildcard_constraints:
     table="|".join(STUDY_OF_TABLE),
+    figure="|".join(FIGURE_TABLES),
+
+
+rule study_projection_residuals:
+    """Follow the residuals of seeds and targets along a march: start, projected, refined."""
+    input:
+        log_density="results/{images}/seed{seed}/log_density.npz",
+        seeds="results/{images}/seed{seed}/seeds.json",
+        library=solver_library("studies/projection_residuals.py"),
+    output:
+        table="results/{images}/seed{seed}/studies/projection_residuals.tsv",
+    log:
+        "results/logs/{images}/seed{seed}/study_projection_residuals.log",
+    benchmark:
+        "results/benchmarks/{images}/seed{seed}/study_projection_residuals.tsv"
+    conda:
+        "../../envs/numerics.yaml"
+    params:
+        equation=equation,
+        march=config["march"],
+        dimension=study("projection_residuals")["dimension"],
+    script:
+        "../scripts/study_projection_residuals.py"
 
 
 rule study_time_to_residual:
@@ -178,7 +204,7 @@ rule study_downstream:
             "results/{{images}}/seed{{seed}}/trajectories/{solver}.npz",
             solver=study_solvers("trajectory"),
         ),
-        library=library("studies/downstream.py"),
+        library=library("studies/downstream.py", "script_io.py"),
     output:
         table="results/{images}/seed{seed}/studies/downstream.tsv",
     log:
@@ -190,6 +216,7 @@ rule study_downstream:
     params:
         equation=equation,
         solvers=study_solvers("trajectory"),
+        baseline=baseline_solver(study_solvers("trajectory")),
         variants=study("downstream")["variants"],
     script:
         "../scripts/study_downstream.py"
@@ -198,7 +225,7 @@ rule study_downstream:
 rule study_convergence:
     """Measure the orders of convergence against a closed-form solution."""
     input:
-        library=solver_library("studies/convergence.py"),
+        library=solver_library("studies/convergence.py", "script_io.py"),
     output:
         table=report(
             "results/tables/convergence.tsv",
@@ -243,6 +270,51 @@ rule gather_study:
         runs=lambda wildcards: run_labels(study_sets(STUDY_OF_TABLE[wildcards.table])),
     script:
         "../scripts/gather_study.py"
+
+
+rule study_break_even:
+    """Amortise the seeds' work over the targets and find where each solver gets ahead of SpSolve."""
+    input:
+        table="results/tables/time_to_residual.tsv",
+        library=library("studies/time_to_residual.py"),
+    output:
+        table=report(
+            "results/tables/break_even.tsv",
+            caption="../report/study_table.rst",
+            category="Solvers",
+            labels={"table": "break_even"},
+        ),
+    log:
+        "results/logs/study_break_even.log",
+    benchmark:
+        "results/benchmarks/study_break_even.tsv"
+    conda:
+        "../../envs/numerics.yaml"
+    script:
+        "../scripts/study_break_even.py"
+
+
+rule plot_study:
+    """Plot one table of the solvers or of a study."""
+    input:
+        table=lambda wildcards: f"results/tables/{FIGURE_TABLES[wildcards.figure]}.tsv",
+        library=library("figures/registry.py", "script_io.py"),
+    output:
+        svg=report(
+            "results/figures/{figure}.svg",
+            caption="../report/study_figure.rst",
+            category="Solvers",
+            labels={"figure": "{figure}"},
+        ),
+        png="results/figures/{figure}.png",
+    log:
+        "results/logs/plot_study-{figure}.log",
+    benchmark:
+        "results/benchmarks/plot_study-{figure}.tsv"
+    conda:
+        "../../envs/numerics.yaml"
+    script:
+        "../scripts/plot_study.py"
 
 
 rule export_study_systems:

@@ -16,6 +16,7 @@ def main(
     trajectory_paths: dict,
     table_path,
     equation: dict,
+    baseline: str | None,
     variants: list,
     seed: int,
 ) -> None:
@@ -24,7 +25,14 @@ def main(
     trajectories = {name: load_npz(path)["log_density"] for name, path in trajectory_paths.items()}
     problem = problem_from_config(equation, *images.shape[2:])
     table = downstream(
-        images, problem, exact["steps"], exact["log_density"], trajectories, variants, seed
+        images,
+        problem,
+        exact["steps"],
+        exact["log_density"],
+        trajectories,
+        baseline,
+        variants,
+        seed,
     )
     write_tsv(table_path, table)
 
@@ -37,6 +45,7 @@ if __name__ == "__main__":
             trajectory_paths=dict(zip(snakemake.params.solvers, snakemake.input.trajectories)),
             table_path=snakemake.output.table,
             equation=snakemake.params.equation,
+            baseline=snakemake.params.baseline,
             variants=snakemake.params.variants,
             seed=int(snakemake.wildcards.seed),
         )

@@ -1,0 +1,65 @@
+"""One look for all figures, and files that are the same bytes for the same data."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import seaborn as sns
+
+from crosskrylov.script_io import atomic_path
+
+#: Width of a figure across a page, inches.
+PAGE_WIDTH = 7.2
+
+_SETTINGS = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": "medium",
+    "figure.constrained_layout.use": True,
+    "font.family": "DejaVu Sans",  # ships with matplotlib: the same on every machine
+    "legend.frameon": False,
+    "lines.markersize": 4,
+    "savefig.bbox": "tight",
+    "svg.fonttype": "path",
+    # SVG identifiers are drawn at random unless salted
+    "svg.hashsalt": "crosskrylov",
+}
+
+
+@contextmanager
+def figure_style() -> Iterator[None]:
+    """Apply the project's look inside the context."""
+    with (
+        sns.axes_style("ticks", _SETTINGS),
+        sns.plotting_context("paper"),
+        plt.rc_context(_SETTINGS),
+    ):
+        yield
+
+
+def save_figure(figure: plt.Figure, svg_path, png_path) -> None:
+    """Write a figure as .svg and .png (atomically, without dates) and close it."""
+    with plt.rc_context(_SETTINGS):
+        with atomic_path(svg_path) as partial:
+            figure.savefig(partial, format="svg", metadata={"Date": None})
+        with atomic_path(png_path) as partial:
+            figure.savefig(partial, format="png", dpi=200, metadata={"Software": None})
+    plt.close(figure)
+
+
+def palette_for(names: Iterable[str]) -> dict[str, tuple]:
+    """Return a colour for every name, distinguishable without red against green."""
+    names = list(dict.fromkeys(names))
+    colours = sns.color_palette("colorblind", 10)
+    if len(names) > len(colours):
+        colours = sns.husl_palette(len(names), l=0.55)
+    return dict(zip(names, colours, strict=False))
+
+
+def readable(name: str) -> str:
+    """Return a solver's or column's name as words."""
+    return str(name).replace("_", " ")

@@ -1,0 +1,98 @@
+"""Residuals of seeds and targets along a whole march: start, after projection, after refinement."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from crosskrylov.equation import problem_from_config
+from crosskrylov.fokker_planck import march
+from crosskrylov.march_settings import march_options
+from crosskrylov.seeds import SeedAssignment
+from crosskrylov.solvers import LinearSystems, make_solver, relative_residuals
+from crosskrylov.solvers.subspace import arnoldi, galerkin_project
+from crosskrylov.studies.common import quantiles
+
+
+def projection_residuals(
+    equation: Mapping,
+    log_density: np.ndarray,
+    seeds: SeedAssignment,
+    dimension: int,
+    march_section: Mapping | None = None,
+    method: str = "transform_bicgstab",
+) -> pd.DataFrame:
+    """Project the first system of every time step and image onto its seed's Krylov space.
+
+    Parameters
+    ----------
+    equation, march_section : mapping
+        Config sections.
+    log_density : ndarray, shape (N, H, W)
+        Initial log-densities in nats.
+    seeds : SeedAssignment
+    dimension : int
+        Subspace dimension m.
+    method : str
+        Solver of the march; it yields the refined residuals.
+
+    Returns
+    -------
+    DataFrame
+        A row per step, role (seed | target) and stage (start | projected | refined): median,
+        quartiles and maximum of the true relative residuals.
+    """
+    problem = problem_from_config(equation, *log_density.shape[1:])
+    is_seed = np.isin(np.arange(len(log_density)), seeds.seeds)
+    rows = []
+
+    def observe(systems: LinearSystems, x: np.ndarray) -> None:
+        if systems.picard != 1:
+            return
+        stages = {
+            "start": relative_residuals(systems.matrix, systems.rhs, systems.start),
+            "projected": _projected(systems, seeds, dimension),
+            "refined": relative_residuals(systems.matrix, systems.rhs, x),
+        }
+        for stage, residuals in stages.items():
+            for role, chosen in (("seed", is_seed), ("target", ~is_seed)):
+                if chosen.any():
+                    rows.append(
+                        {
+                            "step": systems.step,
+                            "role": role,
+                            "stage": stage,
+                            "dimension": dimension,
+                            "n_images": int(chosen.sum()),
+                            **quantiles(residuals[chosen], "residual"),
+                        }
+                    )
+
+    march(
+        problem,
+        log_density,
+        make_solver(method),
+        march_options(march_section),
+        seeds=seeds,
+        stored_steps=[problem.time_steps],
+        observe=observe,
+    )
+    return pd.DataFrame(rows)
+
+
+def _projected(systems: LinearSystems, seeds: SeedAssignment, dimension: int) -> np.ndarray:
+    """Return the residuals of all images after Galerkin projection on their seeds' spaces."""
+    matrix = systems.matrix.take(seeds.seeds)
+    start = systems.start[seeds.seeds]
+    bases = arnoldi(matrix.apply, systems.rhs[seeds.seeds] - matrix.apply(start), dimension)
+    residuals = np.empty(len(systems))
+    for position in range(len(seeds.seeds)):
+        members = np.flatnonzero(seeds.assigned == position)
+        result = galerkin_project(
+            systems.matrix.take(members),
+            systems.rhs[members],
+            systems.start[members],
+            bases.basis(position),
+        )
+        residuals[members] = result.relative_residuals
+    return residuals
