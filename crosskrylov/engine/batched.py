@@ -1,0 +1,262 @@
+"""The batched log-density march: all images of a block at once, matrix-free (Eqs. 3, 14, 24).
+
+The matrices of all images share P, and what differs between them is small beside it: the fixed
+point of (24) is found by m <- P^-1 (b + N(m)), whose residual in (3) is N of the new iterate minus
+N of the old one and falls 10- to 100-fold per iteration.  The first N of a step is extrapolated
+from earlier steps.  Images for which this does not converge get Newton's iteration with
+preconditioned GMRES.  The solution is that of `crosskrylov.fokker_planck.march` iterated to the
+end, whatever solver it uses.
+"""
+
+from dataclasses import dataclass, field
+from math import comb, log2
+
+import numpy as np
+import torch
+
+from crosskrylov.engine.nonlinear import BlockEquation
+from crosskrylov.equation import FokkerPlanckProblem
+from crosskrylov.fokker_planck import assemble_systems
+from crosskrylov.krylov import StencilOperator, gmres
+from crosskrylov.solvers.base import relative_residuals
+from crosskrylov.transforms import TransformPreconditioner
+
+Tensor = torch.Tensor
+
+#: Why an image whose log-density holds NaN or infinity is left out.
+NOT_FINITE = "its initial log-density is not finite"
+#: Most earlier steps that the extrapolation in time uses beyond the last one.
+EXTRAPOLATION_ORDER = 5
+#: Newton steps, and the part of the remaining residual that GMRES leaves in each.
+_NEWTON_STEPS, _FORCING = 40, 1e-2
+
+
+@dataclass
+class BlockResult:
+    """Log-densities of a block of images and how they came about.
+
+    Attributes
+    ----------
+    log_density : Tensor, shape (B, S, H, W)
+        Log-density in nats at the stored steps; NaN for images that failed.
+    iterations : ndarray of int, shape (B,)
+        Applications of P^-1 over the whole march (0 for methods without iteration).
+    fallbacks : ndarray of int, shape (B,)
+        Time steps that needed Newton's iteration.
+    max_residual : ndarray, shape (B,)
+        Largest true relative residual of any step (NaN for methods without systems).
+    failures : dict of int to str
+        Position in the block of every failed image, and one sentence why.
+    """
+
+    log_density: Tensor
+    iterations: np.ndarray
+    fallbacks: np.ndarray
+    max_residual: np.ndarray
+    failures: dict[int, str] = field(default_factory=dict)
+
+
+class BatchedMarch:
+    """March blocks of images through all time steps.
+
+    Parameters
+    ----------
+    problem : FokkerPlanckProblem
+    steps : sequence of int
+        Time steps to keep, ascending; 0 is the initial state.
+    tolerance : float
+        Relative residual of (3), with the matrix at the solution itself, that every step reaches.
+    max_iterations : int
+        Iterations per step after which an image is handed to Newton's iteration.
+    dtype, device
+        Of the arithmetic.
+    """
+
+    name = "batched"
+
+    def __init__(
+        self,
+        problem: FokkerPlanckProblem,
+        steps,
+        tolerance: float = 1e-8,
+        max_iterations: int = 30,
+        dtype=torch.float64,
+        device="cpu",
+    ):
+        self.problem, self.steps = problem, [int(s) for s in steps]
+        self.tolerance, self.max_iterations = tolerance, max_iterations
+        self.dtype, self.device = dtype, device
+        self._equation = None
+
+    def run(self, log_density: np.ndarray) -> BlockResult:
+        """March one block; ``log_density`` has shape (B, H, W), in nats."""
+        m = torch.as_tensor(log_density).to(device=self.device, dtype=self.dtype, copy=True)
+        b = len(m)
+        if self._equation is None or self._capacity < b:
+            self._equation = BlockEquation(self.problem, b, self.dtype, self.device)
+            self._capacity = b
+        state = _State(m.contiguous(), self.problem, len(self.steps))
+        if self.steps[0] == 0:
+            state.store[:, 0] = m
+        bad = ~torch.isfinite(m).all(dim=2).all(dim=1)
+        state.fail(bad, NOT_FINITE)
+        for step in range(1, self.problem.time_steps + 1):
+            self._advance(state, step)
+            if step in self.steps:
+                state.store[:, self.steps.index(step)] = state.m
+            if len(state.failures) == b:
+                break
+        state.store[~state.alive] = torch.nan
+        return BlockResult(
+            state.store,
+            state.iterations.cpu().numpy(),
+            state.fallbacks,
+            np.where(state.alive.cpu().numpy(), state.worst.cpu().numpy(), np.nan),
+            state.failures,
+        )
+
+    def _advance(self, state: "_State", step: int) -> None:
+        """Solve (24) for one step from an extrapolated N."""
+        equation = self._equation
+        equation.set_step(step)
+        if step == 1:
+            equation.nonlinear(state.m, state.history[0])
+        slot = state.extrapolate(step)
+        rhs = equation.right_hand_side(state.m, state.rhs)
+        limit = _norms(rhs) * self.tolerance
+        torch.add(rhs, state.guess, alpha=equation.scale, out=state.work)
+        equation.solve(state.work, state.next)
+        equation.nonlinear(state.next, slot)
+        size = _norms(state.guess.sub_(slot)) * equation.scale
+        state.iterations += state.alive
+        # a shade stricter than asked, so that rounding cannot turn a hit into a miss below
+        active = torch.nonzero(~(size <= 0.99 * limit) & state.alive)[:, 0]
+        if len(active):
+            self._iterate(state, rhs, slot, limit, active)
+        residual = _norms(equation.residual(state.next, rhs, slot))
+        missed = ~(residual <= limit) & state.alive
+        relative = residual / _norms(rhs).clamp_min(torch.finfo(self.dtype).tiny)
+        if missed.any():
+            self._newton(state, step, slot, relative, torch.nonzero(missed)[:, 0])
+        state.worst = torch.where(state.alive, torch.maximum(state.worst, relative), state.worst)
+        state.m, state.next = state.next, state.m
+
+    def _iterate(self, state, rhs, slot, limit, active) -> None:
+        """Iterate on the images ``active``; a finished image leaves with its arrays."""
+        equation = self._equation
+        everyone = len(active) == len(rhs)
+        b, n, limit = (
+            (rhs, slot.clone(), limit)
+            if everyone
+            else (
+                rhs[active],
+                slot[active],
+                limit[active],
+            )
+        )
+        for _ in range(self.max_iterations):
+            x = equation.solve(torch.add(b, n, alpha=equation.scale), torch.empty_like(b))
+            new = equation.nonlinear(x, torch.empty_like(b))
+            size = _norms(n.sub_(new)) * equation.scale
+            state.iterations[active] += 1
+            keep = ~(size <= 0.99 * limit) & torch.isfinite(size)
+            left = int(keep.sum())
+            if left < len(active):
+                done = ~keep
+                state.next[active[done]] = x[done]
+                slot[active[done]] = new[done]
+            if left == 0:
+                return
+            n = new
+            if left < len(active):
+                active, b, n, limit = active[keep], b[keep], n[keep], limit[keep]
+        # out of patience: what is left there now fails the residual check and goes to Newton
+        state.next[active] = torch.nan
+
+    def _newton(self, state, step, slot, relative, missed) -> None:
+        """Solve the step for the images ``missed`` by Newton's iteration with GMRES."""
+        problem, positions = self.problem, missed.cpu().numpy()
+        previous = state.m[missed]
+        transform = TransformPreconditioner(
+            problem.height,
+            problem.width,
+            problem.spacing,
+            problem.time_step,
+            problem.half_g2(step),
+            problem.boundary,
+            like=previous,
+        )
+        x = previous.clone()
+        reached = np.full(len(positions), np.inf)
+        for _ in range(_NEWTON_STEPS):
+            matrix, rhs = assemble_systems(problem, step, previous, x)
+            reached = relative_residuals(matrix, rhs, x)
+            busy = np.flatnonzero(np.isfinite(reached) & ~(reached <= self.tolerance))
+            if not busy.size:
+                break
+            matrix, rhs = assemble_systems(problem, step, previous[busy], x[busy], "newton")
+            inner = np.maximum(_FORCING * reached[busy], 0.1 * self.tolerance)
+            result = gmres(StencilOperator(matrix), rhs, x[busy], inner, transform)
+            x[busy] = result.x
+            state.iterations[missed[busy]] += torch.as_tensor(
+                result.iterations, device=state.iterations.device
+            )
+        solved = torch.as_tensor(reached <= self.tolerance, device=missed.device)
+        state.fallbacks[positions] += 1
+        state.next[missed] = x
+        slot[missed] = self._equation.nonlinear(x, torch.empty_like(x))
+        relative[missed] = torch.as_tensor(reached, device=missed.device).to(relative.dtype)
+        failed = torch.zeros_like(state.alive)
+        failed[missed[~solved]] = True
+        state.fail(
+            failed,
+            f"time step {step} did not reach the relative residual {self.tolerance:.1e}; use more "
+            "time steps, a larger density.intensity_offset or a looser tolerance",
+        )
+
+
+class _State:
+    """Fields and counters of a march in progress."""
+
+    def __init__(self, m: Tensor, problem: FokkerPlanckProblem, n_stored: int):
+        b = len(m)
+        self.m = m
+        self.next, self.rhs, self.work, self.guess = (torch.empty_like(m) for _ in range(4))
+        self.history = torch.empty((EXTRAPOLATION_ORDER + 1, *m.shape), dtype=m.dtype).to(m.device)
+        self.store = torch.empty((b, n_stored, *m.shape[1:]), dtype=m.dtype, device=m.device)
+        self.iterations = torch.zeros(b, dtype=torch.int64, device=m.device)
+        self.worst = torch.zeros(b, dtype=m.dtype, device=m.device)
+        self.alive = torch.ones(b, dtype=torch.bool, device=m.device)
+        self.fallbacks = np.zeros(b, dtype=int)
+        self.failures: dict[int, str] = {}
+
+    def extrapolate(self, step: int) -> Tensor:
+        """Put the extrapolated N into ``guess`` and return the memory for this step's N.
+
+        The order grows with the logarithm of the step: early on N changes too abruptly for more.
+        """
+        size = len(self.history)
+        order = min(EXTRAPOLATION_ORDER, int(log2(step)), step - 1)
+        weights = torch.zeros(size, dtype=self.m.dtype)
+        for k in range(order + 1):
+            weights[(step - 1 - k) % size] = (-1) ** k * comb(order + 1, k + 1)
+        used = min(step, size)
+        torch.mv(
+            self.history[:used].view(used, -1).T,
+            weights[:used].to(self.m.device),
+            out=self.guess.view(-1),
+        )
+        return self.history[step % size]
+
+    def fail(self, mask: Tensor, reason: str) -> None:
+        """Take images out of the march; their fields become 0, so that nothing overflows."""
+        for position in torch.nonzero(mask)[:, 0].tolist():
+            self.failures.setdefault(position, reason)
+            self.alive[position] = False
+            for fields in (self.m, self.next):
+                fields[position] = 0.0
+            self.history[:, position] = 0.0
+
+
+def _norms(fields: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(fields.flatten(1), dim=1)
