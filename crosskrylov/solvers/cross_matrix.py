@@ -60,6 +60,11 @@ def seed_positions(seeds, systems: LinearSystems) -> np.ndarray:
     return positions[seeds.seeds]
 
 
+def is_unsolved(systems: LinearSystems, residual: np.ndarray) -> np.ndarray:
+    """Return which systems the start does not solve yet (late Picard iterations often need none)."""
+    return ~(norms(residual) <= systems.tolerance * norms(systems.rhs))
+
+
 def missing_seed(seeds, which: int, systems: LinearSystems, name: str) -> ConfigError:
     """Return the error for a step in which a seed's system was never passed."""
     return ConfigError(
@@ -203,21 +208,22 @@ class CrossMatrixSolver(LinearSolver):
         return solution
 
     def _project(self, systems):
-        x = np.empty_like(systems.start)
+        x = systems.start.copy()
+        residual = systems.rhs - systems.matrix.apply(x)
         which = self._space_of(systems) if self.dimension else np.zeros(len(systems), dtype=int)
-        for space in np.unique(which):
-            positions = np.flatnonzero(which == space)
+        unsolved = is_unsolved(systems, residual)
+        for space in np.unique(which[unsolved]):
+            positions = np.flatnonzero(unsolved & (which == space))
             products = self._spaces[space] if self.dimension else None
-            everyone = len(positions) == len(systems)
-            taken = systems if everyone else systems.take(positions)
-            x[positions] = self._project_group(taken, products)
+            step = self._correction(systems.take(positions), residual[positions], products)
+            x[positions] += step
         return x
 
-    def _project_group(self, systems, products):
+    def _correction(self, systems, residual, products):
+        """Return the projected correction of each start, zero where it raises the residual."""
         if products is None:  # recycling alone
             empty = np.zeros((0, *systems.rhs.shape[1:]))
             products = SplitProducts(empty, systems.matrix.take(0))
-        residual = systems.rhs - systems.matrix.apply(systems.start)
         extra = self._own.directions(systems, products.flat)
         y = projection_coefficients(products, systems.matrix, residual, self.projection, extra)
         step = (y[:, : products.size] @ products.flat).reshape(residual.shape)
@@ -225,5 +231,4 @@ class CrossMatrixSolver(LinearSolver):
             step += np.einsum("br,brhw->bhw", y[:, products.size :], extra)
         gained = norms(residual - systems.matrix.apply(step)) < norms(residual)
         step[~gained] = 0.0
-        step += systems.start
         return step

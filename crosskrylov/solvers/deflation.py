@@ -8,7 +8,7 @@ import numpy as np
 from crosskrylov.errors import ConfigError
 from crosskrylov.krylov import gmres
 from crosskrylov.solvers.base import LinearSystems, norms, register
-from crosskrylov.solvers.cross_matrix import check_option
+from crosskrylov.solvers.cross_matrix import check_option, is_unsolved
 from crosskrylov.solvers.operators import BLOCK_ELEMENTS
 from crosskrylov.solvers.projection import CrossMatrixGalerkin
 from crosskrylov.solvers.refinement import operator_of
@@ -123,9 +123,10 @@ class DeflatedGmres(CrossMatrixGalerkin):
         x, iterations = systems.start.copy(), np.zeros(len(systems), dtype=int)
         if self.dimension and self.n_deflated:
             which = self._space_of(systems)
+            unsolved = is_unsolved(systems, systems.rhs - systems.matrix.apply(systems.start))
             block = max(1, BLOCK_ELEMENTS // systems.matrix.n_unknowns)
-            for space in np.unique(which):
-                members = np.flatnonzero(which == space)
+            for space in np.unique(which[unsolved]):
+                members = np.flatnonzero(unsolved & (which == space))
                 for first in range(0, len(members), block):
                     positions = members[first : first + block]
                     x[positions], iterations[positions] = self._deflated(

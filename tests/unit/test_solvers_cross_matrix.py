@@ -288,8 +288,17 @@ def test_a_useless_basis_never_makes_the_start_worse(monkeypatch):
         "projection_coefficients",
         lambda p, a, r, *rest: np.full((len(r), p.size), 1e6),
     )
-    x = solver._project_group(systems, cross_matrix.SplitProducts(m0, systems.matrix.take(0)))
-    np.testing.assert_array_equal(x, systems.start)
+    solver._spaces = [cross_matrix.SplitProducts(m0, systems.matrix.take(0))]
+    np.testing.assert_array_equal(solver._project(systems), systems.start)
+
+
+def test_a_start_that_meets_the_tolerance_is_left_alone():
+    systems, m0 = first_systems()
+    systems.start[2] = make_solver("spsolve").solve(systems).x[2]
+    for key in ("galerkin", "pod", "deflated", "transform-gmres"):
+        solution = prepared(key, systems, m0).solve(systems)
+        assert solution.iterations[2] == 0 and solution.iterations[1] > 0
+        np.testing.assert_array_equal(solution.x[2], systems.start[2])
 
 
 def test_solving_images_together_equals_solving_them_one_by_one():
