@@ -61,7 +61,7 @@ def seed_positions(seeds, systems: LinearSystems) -> np.ndarray:
 
 
 def is_unsolved(systems: LinearSystems, residual: np.ndarray) -> np.ndarray:
-    """Return which systems the start does not solve yet (late Picard iterations often need none)."""
+    """Return which starts miss the tolerance (in late Picard iterations many do not)."""
     return ~(norms(residual) <= systems.tolerance * norms(systems.rhs))
 
 
