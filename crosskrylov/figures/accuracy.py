@@ -10,8 +10,8 @@ from crosskrylov.figures.style import figure_style, palette_for, readable
 _SOURCES = {
     "linear": "linear tolerance",
     "picard": "Picard tolerance",
-    "time_step": "number of time steps",
-    "grid": "grid refinement r (spacing h / r)",
+    "time_step": "time steps",
+    "grid": "grid refinement",
 }
 
 
@@ -65,7 +65,7 @@ def plot_convergence(table: pd.DataFrame) -> plt.Figure:
     }
     markers = {"zero_padding": "o", "reflecting": "x"}
     with figure_style():
-        figure, axes = grid(1, 2, height=2.8)
+        figure, axes = grid(1, 2, height=3.4)
         for axis, (_, label, order, kinds) in zip(axes[0], looks):
             for colour, kind in zip(("C0", "C1"), kinds):
                 for boundary, group in table[table.varied == kind].groupby("boundary"):
@@ -83,6 +83,6 @@ def plot_convergence(table: pd.DataFrame) -> plt.Figure:
             y = chosen.score_error.max() * 1.5 * (x / x[1]) ** order
             axis.plot(x, y, "--", color="0.5", label=f"order {order}")
             axis.set(xscale="log", yscale="log", xlabel=label)
-            axis.legend(fontsize="x-small")
+            axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), fontsize="small")
         axes[0][0].set_ylabel("score error (relative 2-norm)")
     return figure

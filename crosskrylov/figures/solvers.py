@@ -46,7 +46,7 @@ def plot_seconds_per_image(table: pd.DataFrame) -> plt.Figure:
                 axis.annotate(
                     f" {mean:.2g} s", (group.seconds_per_image.max(), height), va="center", size=7
                 )
-            axis.set_xlim(chosen.seconds_per_image.min() / 3, chosen.seconds_per_image.max() * 8)
+            axis.set_xlim(chosen.seconds_per_image.min() / 3, chosen.seconds_per_image.max() * 6)
             steps = int(chosen.time_steps.iloc[0])
             axis.set_title(f"{entry.dataset}: {entry.image_size}², {steps} steps")
             axis.set_xlabel("seconds per image (setup counted)")

@@ -3,10 +3,10 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 
 from crosskrylov.figures.style import PAGE_WIDTH, figure_style, palette_for, readable
 
+_WIDTHS = {1: 4.4, 2: 5.8}  # inches, by number of columns; the page's width for more
 _BASES = ("start only", "nearest seed", "all seeds", "POD of increments", "own")
 
 
@@ -20,7 +20,7 @@ def grid(n_rows: int, n_columns: int, height: float = 2.3, **options):
     figure, axes = plt.subplots(
         n_rows,
         n_columns,
-        figsize=(max(PAGE_WIDTH * min(n_columns, 3) / 3, 3.6), height * n_rows + 0.5),
+        figsize=(_WIDTHS.get(n_columns, PAGE_WIDTH), height * n_rows + 0.5),
         squeeze=False,
         **options,
     )
@@ -103,7 +103,7 @@ def plot_subspace_dimension(table: pd.DataFrame) -> plt.Figure:
                 axis.set_yscale("log")
                 axis.set_xscale("symlog", base=2, linthresh=2, linscale=0.5)
                 axis.set_xlim(-0.2, table.dimension.max() * 1.1)
-                ticks = [m for m in sorted(table.dimension.unique())]
+                ticks = sorted(table.dimension.unique())
                 axis.set_xticks(ticks, [str(m) for m in ticks])
         for axis, step in zip(axes[0], steps):
             axis.set_title(f"step {step}, {table.image_size.iloc[0]}²")
@@ -275,11 +275,10 @@ def plot_system_summary(table: pd.DataFrame) -> plt.Figure:
 
 def plot_downstream(table: pd.DataFrame) -> plt.Figure:
     """RMS difference of the embedded images, against SpSolve and against the exact scores."""
-    table = table.assign(label=table.solver.map(readable))
     variants = list(dict.fromkeys(table.variant))
-    n_solvers = table.solver.nunique()
+    names = list(dict.fromkeys(table.solver))[::-1]
     with figure_style():
-        figure, axes = grid(1, len(variants), height=0.22 * n_solvers + 1.2, sharey=True)
+        figure, axes = grid(1, len(variants), height=0.22 * len(names) + 1.2, sharey=True)
         for axis, variant in zip(axes[0], variants):
             chosen = table[table.variant == variant]
             looks = (
@@ -288,13 +287,12 @@ def plot_downstream(table: pd.DataFrame) -> plt.Figure:
             )
             for column, label, colour in looks:
                 positive = chosen[chosen[column] > 0]
-                sns.stripplot(
-                    positive, x=column, y="label", ax=axis, color=colour, size=4, jitter=False
-                )
+                heights = [names.index(name) for name in positive.solver]
+                axis.plot(positive[column], heights, "o", color=colour, ms=4)
                 axis.plot([], [], "o", color=colour, label=f"difference to {label}")
             moved = chosen.displacement_rms_mean.mean()
             axis.axvline(moved, color="0.5", ls=":", label="displacement by the embedding")
             axis.set(xscale="log", xlabel="RMS, intensity range 1", title=f"variant {variant}")
-            axis.set_ylabel("")
+        axes[0][0].set_yticks(range(len(names)), [readable(name) for name in names])
         outside_legend(figure, axes[0][0], 3)
     return figure

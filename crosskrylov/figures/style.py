@@ -8,7 +8,9 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+import numpy as np
 import seaborn as sns
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from crosskrylov.script_io import atomic_path
 
@@ -43,6 +45,7 @@ def figure_style() -> Iterator[None]:
 
 def save_figure(figure: plt.Figure, svg_path, png_path) -> None:
     """Write a figure as .svg and .png (atomically, without dates) and close it."""
+    tidy_log_ticks(figure)
     with plt.rc_context(_SETTINGS):
         with atomic_path(svg_path) as partial:
             figure.savefig(partial, format="svg", metadata={"Date": None})
@@ -63,3 +66,20 @@ def palette_for(names: Iterable[str]) -> dict[str, tuple]:
 def readable(name: str) -> str:
     """Return a solver's or column's name as words."""
     return str(name).replace("_", " ")
+
+
+def tidy_log_ticks(figure: plt.Figure) -> None:
+    """Label logarithmic axes by few ticks that do not overlap, also where they span little."""
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if axis.get_scale() != "log" or not isinstance(axis.get_major_locator(), LogLocator):
+                continue
+            low, high = sorted(axis.get_view_interval())
+            decades = np.log10(high / low)
+            axis.set_minor_formatter(NullFormatter())
+            if decades < 1.2:
+                digits = (1, 2, 5) if decades > 0.6 else (1, 1.5, 2, 3, 4, 5, 7)
+                axis.set_major_locator(LogLocator(subs=digits))
+                axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            else:
+                axis.set_major_locator(LogLocator(numticks=6))

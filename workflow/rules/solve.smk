@@ -8,6 +8,7 @@ if study_sets("trajectory"):
     add_figures(["seconds_per_image"])
 if study_sets("trajectory") or study_sets("time_to_residual"):
     add_targets("solvers", ["results/tables/solvers.tsv", "results/tables/solvers_by_seed.tsv"])
+    add_targets("tables", "results/tables/claims.tsv")
 
 
 rule solve_baseline:
@@ -111,3 +112,30 @@ rule solver_table:
         tolerance=study("time_to_residual")["reported_tolerance"],
     script:
         "../scripts/solver_table.py"
+
+
+rule claims_table:
+    """Set every published claim against what was measured: reproduced, not reproduced or not run."""
+    input:
+        solvers="results/tables/solvers.tsv",
+        training=lambda wildcards: made_table("training"),
+        quality=lambda wildcards: made_table("quality"),
+        library=library("tables/claims.py", "script_io.py"),
+    output:
+        table=report(
+            "results/tables/claims.tsv",
+            caption="../report/claims.rst",
+            category="Summary",
+            labels={"table": "published claims"},
+        ),
+    log:
+        "results/logs/claims_table.log",
+    benchmark:
+        "results/benchmarks/claims_table.tsv"
+    localrule: True
+    conda:
+        "../../envs/numerics.yaml"
+    params:
+        methods={name: entry["method"] for name, entry in config["solvers"].items()},
+    script:
+        "../scripts/claims_table.py"

@@ -80,6 +80,12 @@ def baseline_solver(names):
     return found[0] if found else None
 
 
+def made_table(name):
+    """Return the path of a table of the other stages in a list, empty if nobody makes it."""
+    path = f"results/tables/{name}.tsv"
+    return [path] if path in all_targets() else []
+
+
 def run_labels(image_sets):
     """Return what tables say about each run, in the order of `expand_runs(pattern, image_sets)`."""
     return [

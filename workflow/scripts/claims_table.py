@@ -1,0 +1,32 @@
+"""Set the published claims against what was measured."""
+
+from typing import TYPE_CHECKING
+
+from crosskrylov.script_io import logged, read_tsv, write_tsv
+from crosskrylov.tables.claims import claims_table
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(solvers_path, training_path, quality_path, table_path, methods: dict) -> None:
+    """Write a row per claim and data set (.tsv); tables that were not made are None."""
+    table = claims_table(
+        read_tsv(solvers_path),
+        read_tsv(training_path) if training_path else None,
+        read_tsv(quality_path) if quality_path else None,
+        methods,
+    )
+    write_tsv(table_path, table)
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        # unpacked inputs are empty where a table is not among the targets
+        main(
+            solvers_path=snakemake.input.solvers,
+            training_path=next(iter(snakemake.input.training), None),
+            quality_path=next(iter(snakemake.input.quality), None),
+            table_path=snakemake.output.table,
+            methods=snakemake.params.methods,
+        )
