@@ -1,7 +1,7 @@
 """Scores on disk: a folder of array files, readable in part, complete or absent chunk by chunk.
 
     manifest.json        what the numbers are, and everything they depend on
-    chunk-00000.npy      float16 or float32, shape (n, S, 2, H, W), or (n, S, H, W) for log-densities
+    chunk-00000.npy      float16 or float32, shape (n, S, 2, H, W); log-densities (n, S, H, W)
     chunk-00000.json     written last: SHA-256 of the array file, what ran, images that failed
 
 A chunk exists once its .json does.  Array files are plain .npy and are memory-mapped to read.

@@ -71,8 +71,8 @@ class _Plan:
         fields = _WORKING_FIELDS + 4 * len(self.steps)
         return 8 * fields * self.channels * self.problem.height * self.problem.width
 
-    def sizes(self) -> tuple[int, int]:
-        """Return (images per block, images per chunk) within the memory budget.
+    def sizes(self) -> tuple[int, int, int]:
+        """Return images per block, per chunk, and per chunk at most, within the memory budget.
 
         Raises
         ------
@@ -99,7 +99,7 @@ class _Plan:
                 f"engine.chunk_images is {chunk}, but engine.memory_mb {options.memory_mb:g} holds "
                 f"only {fitting} images at a time; lower the one or raise the other."
             )
-        return block, min(chunk, self.images.shape[0])
+        return block, min(chunk, self.images.shape[0]), fitting
 
 
 def precompute_scores(
@@ -172,8 +172,8 @@ def precompute_scores(
     if density.get("method") == "kde":
         density["seed"] = seed
     plan = _Plan(source, problem, steps, density, options, march or MarchOptions())
-    block, chunk = plan.sizes()
-    store = _open_or_create(Path(output), plan, equation, chunk, overwrite)
+    block, chunk, fitting = plan.sizes()
+    store = _open_or_create(Path(output), plan, equation, chunk, fitting, overwrite)
     todo = [
         number
         for number in range(store.n_chunks)
@@ -198,7 +198,7 @@ def precompute_scores(
     return ScoreStore.open(output)
 
 
-def _open_or_create(output, plan, equation, chunk_images, overwrite) -> ScoreStore:
+def _open_or_create(output, plan, equation, chunk_images, fitting, overwrite) -> ScoreStore:
     """Return the store in ``output``, a new one if there is none."""
     settings = {
         "images": plan.images.identity(),
@@ -213,10 +213,14 @@ def _open_or_create(output, plan, equation, chunk_images, overwrite) -> ScoreSto
         store = ScoreStore.open(output)
         if store.manifest["fingerprint"] == fingerprint:
             # the chunks on disk have the size they were begun with
-            if int(store.manifest["chunk_images"]) <= chunk_images or not any(
-                store.record(n) for n in range(store.n_chunks)
-            ):
+            begun = int(store.manifest["chunk_images"])
+            if begun <= fitting:
                 return store
+            if not overwrite:
+                raise ConfigError(
+                    f"engine.memory_mb holds {fitting} images at a time, but {output} was begun "
+                    f"with {begun} per chunk; raise it, or overwrite the scores (--overwrite)."
+                )
         elif not overwrite:
             raise DataError(
                 f"{output} holds scores made from other images or settings; choose another folder, "
