@@ -233,4 +233,4 @@ def check_finite(systems: LinearSystems) -> None:
 
 
 def _to_numpy(a: Array) -> np.ndarray:
-    return a if isinstance(a, np.ndarray) else a.detach().cpu().numpy()
+    return a.detach().cpu().numpy() if hasattr(a, "detach") else np.asarray(a)  # or a scalar
