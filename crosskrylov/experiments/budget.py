@@ -10,10 +10,11 @@ from crosskrylov.errors import ConfigError
 from crosskrylov.experiments.common import loop_options, run_fingerprint, schedules, stream_seed
 from crosskrylov.metrics.distances import frechet_distance
 from crosskrylov.metrics.features import extract_features
-from crosskrylov.objectives import OBJECTIVES, NoiseLevels, budget_objective
+from crosskrylov.objectives.noise import NoiseLevels
+from crosskrylov.objectives.registry import OBJECTIVES, budget_objective
 from crosskrylov.sampling.generate import Samples, draw_samples
 from crosskrylov.sampling.pds import preconditioner_from_images
-from crosskrylov.training import TrainingResult, train
+from crosskrylov.training.loop import TrainingResult, train
 from crosskrylov.unet import build_unet
 
 

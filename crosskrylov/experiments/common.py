@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from crosskrylov.script_io import write_json, write_tsv
-from crosskrylov.training import TrainingOptions, TrainingResult
+from crosskrylov.training.loop import TrainingOptions, TrainingResult
 from crosskrylov.unet import count_parameters
 
 #: Streams of random numbers that belong to one run, derived from its seed so that none repeats.

@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 
 from crosskrylov.errors import ConfigError
 from crosskrylov.experiments.common import loop_options, run_fingerprint, schedules, stream_seed
 from crosskrylov.metrics.similarity import compare_images
-from crosskrylov.objectives import NoiseLevels, single_image_objective
+from crosskrylov.objectives.noise import NoiseLevels
+from crosskrylov.objectives.registry import single_image_objective
 from crosskrylov.sampling.denoise import denoise_from_level, denoise_published, noised_start
-from crosskrylov.training import TrainingResult, train
+from crosskrylov.training.loop import TrainingResult, train
 from crosskrylov.unet import build_unet
 
 #: Model name in the config to objective. ``ddpm`` denoises the same noised image as the score
@@ -189,29 +189,3 @@ def train_single_image(
         ),
         description=model,
     )
-
-
-def times_to_targets(curve: pd.DataFrame, targets: Sequence[float]) -> list[dict]:
-    """Return, for every target SSIM, the first row of the curve that reaches it.
-
-    A target that was never reached gets the last row, marked as not reached: its seconds are a
-    lower bound, and its metrics are those at the end of the budget.
-
-    Parameters
-    ----------
-    curve : DataFrame
-        Columns step, train_seconds, seconds_with_evaluation, ssim, ssim_global, psnr_db, mse.
-    targets : sequence of float
-        Windowed SSIM.
-
-    Returns
-    -------
-    list of dict
-        One per target, with ``target_ssim`` and ``reached``.
-    """
-    rows = []
-    for target in targets:
-        hits = curve[curve["ssim"] >= target]
-        row = (hits.iloc[0] if len(hits) else curve.iloc[-1]).to_dict()
-        rows.append({"target_ssim": target, "reached": bool(len(hits)), **row})
-    return rows

@@ -128,7 +128,7 @@ def plot_time_to_ssim(table: pd.DataFrame) -> plt.Figure:
 
 
 def plot_sample_grids(runs: Sequence[Mapping], rows: int = 4, columns: int = 8) -> plt.Figure:
-    """Samples of every model side by side, training images first.
+    """Tile samples of every model side by side, training images first.
 
     Parameters
     ----------
@@ -203,10 +203,13 @@ def _lines_by_panel(table, x: str, hue: str, label: str, scale: str) -> plt.Figu
         for axis, dataset in zip(axes[0], sets, strict=True):
             chosen = table[table["dataset"] == dataset]
             for name, group in chosen.groupby(hue):
-                # seeds end a budget at slightly different seconds: their k-th points belong together
+                # seeds end at slightly different seconds: their k-th points belong together
                 group = group.assign(rank=group.groupby("seed")[x].rank(method="first"))
                 by_rank = group.groupby("rank").agg(
-                    x=(x, "mean"), mean=("value", "mean"), low=("value", "min"), high=("value", "max")
+                    x=(x, "mean"),
+                    mean=("value", "mean"),
+                    low=("value", "min"),
+                    high=("value", "max"),
                 )
                 axis.plot(
                     by_rank["x"],

@@ -27,14 +27,14 @@ COLUMNS = (
     "speedup_is_lower_bound",
     "total_seconds_with_evaluation",
 )
-_GROUP = ["experiment", "image_set", "seed", "target_ssim"]
+_GROUP = ["experiment", "dataset", "seed", "target_ssim"]
 
 
 def training_table(results: Iterable[Mapping]) -> pd.DataFrame:
     """Return the table from the results of single runs.
 
     ``total_seconds`` is pre-computation plus training. ``speedup_vs_ddpm`` is DDPM's total over the
-    model's, at equal image set, seed and target. If DDPM did not reach the target its total is a
+    model's, at equal data set, seed and target. If DDPM did not reach the target its total is a
     lower bound, and so is the speed-up; if the model itself did not, there is none.
 
     Parameters
@@ -48,7 +48,7 @@ def training_table(results: Iterable[Mapping]) -> pd.DataFrame:
         With `COLUMNS`; values that were not measured are missing.
     """
     rows = [row for result in results for row in _rows(result)]
-    table = pd.DataFrame(rows, columns=[*COLUMNS[:4], "image_set", *COLUMNS[4:]])
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
     for index, row in table[table["experiment"] == "single_image"].iterrows():
         same = (table[_GROUP] == row[_GROUP]).all(axis=1) & (table["model"] == "ddpm")
         if row["model"] == "ddpm" or not row["reached"] or not same.any():
@@ -57,15 +57,12 @@ def training_table(results: Iterable[Mapping]) -> pd.DataFrame:
         table.loc[index, "speedup_vs_ddpm"] = ddpm["total_seconds"] / row["total_seconds"]
         table.loc[index, "speedup_is_lower_bound"] = not ddpm["reached"]
     order = ["experiment", "dataset", "image_size", "target_ssim", "model", "seed"]
-    return table.sort_values(order, ignore_index=True)[list(COLUMNS)]
+    return table.sort_values(order, ignore_index=True)
 
 
 def _rows(result: Mapping) -> list[dict]:
     """Return one row per target (single image), or the one row of a budget run."""
-    shared = {
-        key: result[key]
-        for key in ("experiment", "dataset", "image_set", "image_size", "model", "seed")
-    }
+    shared = {key: result[key] for key in ("experiment", "dataset", "image_size", "model", "seed")}
     shared |= {
         "parameters": result["parameters"],
         "precompute_seconds": result["precompute_seconds"],

@@ -182,6 +182,7 @@ def train(
         mininterval=1.0 if sys.stderr.isatty() else 30.0,
         bar_format=PROGRESS_FORMAT,
     )
+    _warm_up(network, objective, options, device)
     last_saved = time.perf_counter()
     stopped_by = _finished(progress, options)
     try:
@@ -193,7 +194,8 @@ def train(
             progress.train_seconds += seconds
             progress.loss_sum += loss
             progress.loss_count += 1
-            bar.update(seconds)
+            # a step may overshoot the budget, which tqdm would take for an unknown total
+            bar.update(min(seconds, max(bar.total - bar.n, 0)))
             stopped_by = _finished(progress, options)
             if _evaluation_due(progress, options) or (stopped_by and evaluate is not None):
                 _evaluate(network, average, evaluate, progress, options, device)
@@ -227,13 +229,26 @@ def train(
     )
 
 
+def _warm_up(network, objective, options, device) -> None:
+    """Run a loss and its gradient once: kernels are chosen and buffers made outside the clock."""
+    with _precision(options, device):
+        loss = objective.loss(network, torch.Generator().manual_seed(0))
+    loss.backward()
+    network.zero_grad(set_to_none=True)
+
+
+def _precision(options, device):
+    """Return the context that a loss is computed in."""
+    if options.mixed_precision and device.type == "cuda":
+        return torch.autocast("cuda", dtype=torch.bfloat16)
+    return nullcontext()
+
+
 def _timed_step(network, objective, optimiser, average, generator, options, device, step):
     """Do one optimiser step; return (loss, seconds)."""
-    mixed = options.mixed_precision and device.type == "cuda"
-    precision = torch.autocast("cuda", dtype=torch.bfloat16) if mixed else nullcontext()
     start = time.perf_counter()
     optimiser.zero_grad(set_to_none=True)
-    with precision:
+    with _precision(options, device):
         loss = objective.loss(network, generator)
     loss.backward()
     norm = torch.nn.utils.clip_grad_norm_(network.parameters(), options.gradient_clip)

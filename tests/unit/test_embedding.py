@@ -72,7 +72,7 @@ def test_embedded_times_follow_the_stored_steps(time_steps, stored):
 
 def test_bad_input_is_named(problem):
     images, scores, times = problem
-    with pytest.raises(ConfigError, match="'both'.*row, sum, none"):
+    with pytest.raises(ConfigError, match=r"'both'.*row, sum, none"):
         embed_images(images, scores, times, variant="both")
     with pytest.raises(ShapeError, match=r"\(2, 4, 2, 5, 4\)"):
         embed_images(images, scores[..., :4], times)

@@ -8,20 +8,14 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 import crosskrylov.torchvision_compat  # noqa: F401
 from crosskrylov.errors import ConfigError, DataError, ShapeError
-from crosskrylov.metrics import (
-    InceptionFeatures,
-    compare_images,
-    extract_features,
-    frechet_distance,
-    kernel_distance,
-    mse,
-    nearest_training_images,
-    psnr_db,
-    score_matching_error,
-    ssim,
-    ssim_global,
-)
-from crosskrylov.objectives import NoiseLevels, mixture_noise
+from crosskrylov.metrics.distances import frechet_distance, kernel_distance
+from crosskrylov.metrics.features import extract_features
+from crosskrylov.metrics.inception import InceptionFeatures
+from crosskrylov.metrics.neighbours import nearest_training_images
+from crosskrylov.metrics.score_error import score_matching_error
+from crosskrylov.metrics.similarity import compare_images, mse, psnr_db, ssim, ssim_global
+from crosskrylov.objectives.mixture import mixture_noise
+from crosskrylov.objectives.noise import NoiseLevels
 
 RNG = np.random.default_rng(20)
 
@@ -147,7 +141,7 @@ def test_digit_features_do_not_depend_on_the_size():
 
 
 def test_unknown_features_and_unsuitable_sizes_are_named():
-    with pytest.raises(ConfigError, match="'vgg'.*digit_classifier, haar"):
+    with pytest.raises(ConfigError, match=r"'vgg'.*digit_classifier, haar"):
         extract_features("vgg", np.zeros((1, 1, 8, 8)))
     with pytest.raises(ShapeError, match="12 x 12"):
         extract_features("digit_classifier", np.zeros((1, 1, 12, 12)))

@@ -5,15 +5,11 @@ import pytest
 import torch
 
 from crosskrylov.errors import ConfigError
-from crosskrylov.objectives import (
-    LevelObjective,
-    NoiseLevels,
-    PublishedScoreObjective,
-    budget_objective,
-    mixture_noise,
-    posterior_mean,
-    single_image_objective,
-)
+from crosskrylov.objectives.levels import LevelObjective
+from crosskrylov.objectives.mixture import mixture_noise, posterior_mean
+from crosskrylov.objectives.noise import NoiseLevels
+from crosskrylov.objectives.published import PublishedScoreObjective
+from crosskrylov.objectives.registry import budget_objective, single_image_objective
 
 OPTIONS = {
     "noise": 0.1,

@@ -5,17 +5,12 @@ import pytest
 import torch
 
 from crosskrylov.errors import ConfigError, DataError
-from crosskrylov.objectives import NoiseLevels, mixture_noise
-from crosskrylov.sampling import (
-    SAMPLERS,
-    NoiseModel,
-    Preconditioner,
-    denoise_from_level,
-    denoise_published,
-    draw_samples,
-    noised_start,
-    preconditioner_from_images,
-)
+from crosskrylov.objectives.mixture import mixture_noise
+from crosskrylov.objectives.noise import NoiseLevels
+from crosskrylov.sampling.denoise import denoise_from_level, denoise_published, noised_start
+from crosskrylov.sampling.generate import SAMPLERS, draw_samples
+from crosskrylov.sampling.model import NoiseModel
+from crosskrylov.sampling.pds import Preconditioner, preconditioner_from_images
 from crosskrylov.sampling.sde import langevin_step
 
 SHAPE = (1, 4, 4)
@@ -198,7 +193,7 @@ def test_pds_needs_filters_and_samplers_need_names():
     levels = NoiseLevels.linear(20)
     with pytest.raises(ConfigError, match="needs PDS filters"):
         draw_samples(ExactNetwork(levels), levels, "pds_langevin", 5, 2, SHAPE, 0)
-    with pytest.raises(ConfigError, match="'euler'.*ddim"):
+    with pytest.raises(ConfigError, match=r"'euler'.*ddim"):
         draw_samples(ExactNetwork(levels), levels, "euler", 5, 2, SHAPE, 0)
     with pytest.raises(ValueError, match=r"\(1, 4, 4\).*\(1, 4, 5\)"):
         Preconditioner(torch.ones(1, 4, 4), torch.ones(1, 4, 5))

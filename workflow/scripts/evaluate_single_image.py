@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from crosskrylov.experiments.single_image import times_to_targets
+from crosskrylov.experiments.targets import times_to_targets
 from crosskrylov.metrics.similarity import compare_images
 from crosskrylov.script_io import load_npz, logged, read_json, read_tsv, write_json
 

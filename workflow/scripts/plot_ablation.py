@@ -1,0 +1,27 @@
+"""Draw every run of every variant of the ablation."""
+
+from typing import TYPE_CHECKING
+
+from crosskrylov.figures.style import save_figure
+from crosskrylov.figures.training import plot_ablation
+from crosskrylov.script_io import logged, read_json
+from crosskrylov.tables.ablation import ablation_outcomes
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(result_paths, svg_path, png_path, target: float) -> None:
+    """Draw outcomes with the range over seeds of the published variant shaded (.svg, .png)."""
+    outcomes = ablation_outcomes([read_json(path) for path in result_paths], target)
+    save_figure(plot_ablation(outcomes), svg_path, png_path)
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main(
+            result_paths=snakemake.input.results,
+            svg_path=snakemake.output.svg,
+            png_path=snakemake.output.png,
+            target=snakemake.params.target,
+        )

@@ -1,0 +1,35 @@
+"""Draw the Fréchet distance of the samples against training time."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from crosskrylov.figures.style import save_figure
+from crosskrylov.figures.training import plot_frechet_against_seconds
+from crosskrylov.script_io import logged, read_json, read_tsv
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(curve_paths, result_paths, svg_path, png_path) -> None:
+    """Join the curves of all runs in long form and draw them (.svg, .png)."""
+    parts = []
+    for curve_path, result_path in zip(curve_paths, result_paths, strict=True):
+        result, curve = read_json(result_path), read_tsv(curve_path)
+        metric = next(name for name in curve.columns if name.startswith("frechet_"))
+        part = curve[["train_seconds", metric]].rename(columns={metric: "value"})
+        identity = {key: result[key] for key in ("dataset", "model", "seed")}
+        parts.append(part.assign(metric=metric, **identity))
+    figure = plot_frechet_against_seconds(pd.concat(parts, ignore_index=True))
+    save_figure(figure, svg_path, png_path)
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main(
+            curve_paths=snakemake.input.curves,
+            result_paths=snakemake.input.results,
+            svg_path=snakemake.output.svg,
+            png_path=snakemake.output.png,
+        )
