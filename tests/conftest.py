@@ -38,7 +38,7 @@ def copy_project(target: Path) -> Path:
     """Copy the Snakefile, rules, scripts, library, configurations and profiles to ``target``."""
     target.mkdir(parents=True)
     ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
-    for folder in ("crosskrylov", "workflow", "profiles", "presets", "envs"):
+    for folder in ("crosskrylov", "workflow", "profiles", "envs"):
         shutil.copytree(PROJECT / folder, target / folder, ignore=ignored)
     for file in ("Snakefile", "config.yaml"):
         shutil.copy(PROJECT / file, target / file)

@@ -27,7 +27,7 @@ rule study_projection_residuals:
     input:
         log_density="results/{images}/seed{seed}/log_density.npz",
         seeds="results/{images}/seed{seed}/seeds.json",
-        library=solver_library("studies/projection_residuals.py"),
+        library=solver_library("studies/projection_residuals.py", "script_io.py"),
     output:
         table="results/{images}/seed{seed}/studies/projection_residuals.tsv",
     log:
