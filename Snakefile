@@ -27,7 +27,7 @@ include: "workflow/rules/common.smk"
 
 
 # While the stages are being built: those that exist.
-for stage in ("data", "systems", "seeds", "solve", "studies", "train", "evaluate"):
+for stage in ("data", "systems", "seeds", "solve", "studies", "engine", "train", "evaluate"):
     if Path(workflow.basedir, "workflow", "rules", f"{stage}.smk").exists():
 
         include: f"workflow/rules/{stage}.smk"

@@ -1,7 +1,7 @@
-"""The batched log-density march: all images of a block at once, matrix-free (Eqs. 3, 14, 24).
+"""The batched log-density march: all images of a block at once, matrix-free (Eqs. 3, 14, 23a).
 
 The matrices of all images share P, and what differs between them is small beside it: the fixed
-point of (24) is found by m <- P^-1 (b + N(m)), whose residual in (3) is N of the new iterate minus
+point of (23a) is found by m <- P^-1 (b + N(m)), whose residual in (3) is N of the new iterate minus
 N of the old one and falls 10- to 100-fold per iteration.  The first N of a step is extrapolated
 from earlier steps.  Images for which this does not converge get Newton's iteration with
 preconditioned GMRES.  The solution is that of `crosskrylov.fokker_planck.march` iterated to the
@@ -116,7 +116,7 @@ class BatchedMarch:
         )
 
     def _advance(self, state: "_State", step: int) -> None:
-        """Solve (24) for one step from an extrapolated N."""
+        """Solve (23a) for one step from an extrapolated N."""
         equation = self._equation
         equation.set_step(step)
         if step == 1:

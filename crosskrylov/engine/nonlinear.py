@@ -2,7 +2,7 @@
 
 Equation (3) at its own fixed point, with P of (14), reads
 
-    P m = m^(n-1)/dt + N(m),   N(m) = g^2/2 grad_h m . grad0_h m - f . grad0_h m - div f.    (24)
+    P m = m^(n-1)/dt + N(m),   N(m) = g^2/2 grad_h m . grad0_h m - f . grad0_h m - div f.    (23a)
 
 `assemble_systems` says the same in matrices; the tests compare the two.
 """
@@ -17,7 +17,7 @@ Tensor = torch.Tensor
 
 
 class BlockEquation:
-    """P^-1, N and the residual of (24) for blocks of up to ``n_images`` images.
+    """P^-1, N and the residual of (23a) for blocks of up to ``n_images`` images.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class BlockEquation:
 
     Notes
     -----
-    Nothing is stored per image but three scratch fields: the image enters (24) only through N.
+    Nothing is stored per image but three scratch fields: the image enters (23a) only through N.
     One object serves one thread, since the scratch fields are shared by its methods.
     """
 

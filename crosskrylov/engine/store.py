@@ -185,7 +185,7 @@ class ScoreStore:
         -------
         dict
             images, failed_images, method, seconds (wall clock), seconds_per_image,
-            mean_iterations, fallbacks, max_relative_residual (None where nothing was iterated).
+            mean_iterations, fallbacks, max_relative_residual (None where nothing is iterated).
         """
         records = [record for record in self._records if record]
         images = sum(record["n_images"] for record in records)
@@ -198,7 +198,9 @@ class ScoreStore:
             "method": ", ".join(sorted({record["method"] for record in records})),
             "seconds": seconds,
             "seconds_per_image": seconds / images if images else None,
-            "mean_iterations": sum(r["iterations"] for r in records) / images if images else None,
-            "fallbacks": sum(record["fallbacks"] for record in records),
+            "mean_iterations": sum(r["iterations"] for r in records) / images
+            if residuals
+            else None,
+            "fallbacks": sum(r["fallbacks"] for r in records) if residuals else None,
             "max_relative_residual": max(residuals, default=None),
         }

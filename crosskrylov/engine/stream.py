@@ -46,6 +46,7 @@ class _Plan:
     density: dict[str, Any]
     options: EngineOptions
     march: MarchOptions
+    first_image: int
 
     @property
     def channels(self) -> int:
@@ -93,13 +94,13 @@ class _Plan:
         block = max(1, min(block, most // options.n_workers))
         left = budget - min(options.n_workers, most) * block * self.block_bytes_per_image
         fitting = max(1, left // self.chunk_bytes_per_image)
-        chunk = options.chunk_images or min(fitting, MAX_CHUNK_IMAGES)
+        chunk = options.chunk_images or min(fitting, MAX_CHUNK_IMAGES, self.images.shape[0])
         if chunk > fitting:
             raise ConfigError(
                 f"engine.chunk_images is {chunk}, but engine.memory_mb {options.memory_mb:g} holds "
                 f"only {fitting} images at a time; lower the one or raise the other."
             )
-        return block, min(chunk, self.images.shape[0]), fitting
+        return block, chunk, fitting
 
 
 def precompute_scores(
@@ -112,6 +113,7 @@ def precompute_scores(
     density: Mapping | None = None,
     march: MarchOptions | None = None,
     seed: int = 17,
+    first_image: int = 0,
     overwrite: bool = False,
     progress: bool = True,
     on_chunk: Callable[[int], None] | None = None,
@@ -136,6 +138,8 @@ def precompute_scores(
         For method "solver".
     seed : int
         Of the sampled density (``density.method: kde``).
+    first_image : int
+        Number of the first image where these are part of a larger set; seeds its draws.
     overwrite : bool
         Replace scores that were made from something else instead of refusing.
     progress : bool
@@ -171,7 +175,7 @@ def precompute_scores(
     density = {**(density or {})}
     if density.get("method") == "kde":
         density["seed"] = seed
-    plan = _Plan(source, problem, steps, density, options, march or MarchOptions())
+    plan = _Plan(source, problem, steps, density, options, march or MarchOptions(), first_image)
     block, chunk, fitting = plan.sizes()
     store = _open_or_create(Path(output), plan, equation, chunk, fitting, overwrite)
     todo = [
@@ -339,8 +343,9 @@ class _Workers:
         pixels = np.asarray(self._plan.images.read(row))
         options = dict(self._plan.density)
         if "seed" in options:
-            # the draw depends on the image's number alone, not on chunks
-            state = np.random.SeedSequence((options["seed"], row)).generate_state(1)
+            # the draw depends on the image's number alone, not on chunks or parts
+            number = self._plan.first_image + row
+            state = np.random.SeedSequence((options["seed"], number)).generate_state(1)
             options["seed"] = int(state[0])
         if not np.isfinite(pixels).all():
             raise DataError("it holds values that are not finite; repair or remove it")

@@ -18,6 +18,7 @@ from crosskrylov import precompute_scores
 from crosskrylov.density import initial_log_density
 from crosskrylov.engine import ScoreStore, stream
 from crosskrylov.engine.cli import main
+from crosskrylov.engine.gather import gather_scores, part_rows
 from crosskrylov.equation import problem_from_config
 from crosskrylov.errors import ConfigError, DataError, ShapeError
 from crosskrylov.exact import exact_log_density
@@ -339,3 +340,41 @@ def test_three_lines_and_no_torch_before_they_are_called(tmp_path, folder):
     )
     assert done.returncode == 0, done.stderr
     assert "image/s" in done.stderr  # the progress bar has a rate
+
+
+@pytest.mark.parametrize(
+    ("n_images", "n_parts", "chunk_images"), [(10, 3, None), (4, 3, None), (7, 2, 2), (1, 4, 5)]
+)
+def test_parts_cover_all_images_in_whole_chunks(n_images, n_parts, chunk_images):
+    parts, chunk = part_rows(n_images, n_parts, chunk_images)
+    assert len(parts) == n_parts
+    assert [row for part in parts for row in part] == list(range(n_images))
+    assert all(part.start % chunk == 0 for part in parts if len(part))
+
+
+@pytest.mark.parametrize("density", [{}, {"method": "kde", "n_samples": 300}])
+def test_gathered_parts_are_the_whole(tmp_path, density):
+    pixels = images(11)
+    pixels[8, 0, 0, 0] = np.nan
+    parts, chunk = part_rows(11, 3, 2)
+    paths = [tmp_path / f"part{n}" for n in range(3)]
+    for rows, path in zip(parts, paths, strict=True):
+        piece = pixels[rows.start : rows.stop]
+        compute(piece, path, chunk_images=chunk, density=density, first_image=rows.start)
+    whole = gather_scores(paths, tmp_path / "whole")
+    alone = compute(pixels, tmp_path / "alone", chunk_images=2, density=density)
+    np.testing.assert_array_equal(whole[:], alone[:])
+    assert not whole.damaged()
+    assert [f["image"] for f in whole.failures] == [8]
+    assert whole.summary()["images"] == 11
+
+
+def test_parts_of_different_settings_are_not_gathered(tmp_path):
+    compute(images(2), tmp_path / "a", chunk_images=2)
+    compute(images(2), tmp_path / "b", chunk_images=2, storage="float32")
+    with pytest.raises(DataError, match="other settings"):
+        gather_scores([tmp_path / "a", tmp_path / "b"], tmp_path / "whole")
+    (tmp_path / "a" / "chunk-00000.npy").write_bytes(b"")
+    with pytest.raises(DataError, match="damaged"):
+        gather_scores([tmp_path / "a"], tmp_path / "whole")
+    assert not (tmp_path / "whole").exists()

@@ -1,0 +1,24 @@
+"""Gather the summaries of the engine as one table."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from crosskrylov.script_io import logged, read_json, write_tsv
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(summary_paths, table_path) -> None:
+    """Write one row per image set and seed; a value that does not exist is empty."""
+    summaries = [read_json(path) for path in summary_paths]
+    rows = [
+        {key: value for key, value in summary.items() if key != "failures"} for summary in summaries
+    ]
+    write_tsv(table_path, pd.DataFrame(rows))
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main(summary_paths=snakemake.input.summaries, table_path=snakemake.output.table)
