@@ -17,6 +17,7 @@ rule record_provenance:
             "results/tables/provenance.tsv",
             caption="../report/provenance.rst",
             category="Provenance",
+            labels={"table": "machine and software"},
         ),
         config="results/config.yaml",
     log:
