@@ -56,7 +56,8 @@ def error_budget(
     DataFrame
         Columns source (linear | picard | time_step | grid), setting (tolerance, steps or r),
         score error over the stored times (relative 2-norm, mean and worst image), and
-        score_change_max, the largest relative difference to the tightest setting of that source.
+        score_change_max, the largest relative difference to the tightest setting of that source,
+        and, for "linear", whether the error is ``unchanged`` (see `balanced_tolerance`).
         For "grid" the error is the exact solution's on spacing h / r against the finest one.
     """
     problem = problem_from_config(equation, *log_density.shape[1:])
@@ -81,7 +82,12 @@ def error_budget(
         "time_step", sorted(time_steps, reverse=True), lambda n: scores(n_steps=n), exact
     )
     rows += _grid_rows(problem, log_density, refinements, times)
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    linear = table.source == "linear"
+    # missing, not false, for the other sources: the question is about the linear solver
+    table["unchanged"] = pd.Series(pd.NA, index=table.index, dtype="boolean")
+    table.loc[linear, "unchanged"] = table[linear].setting <= balanced_tolerance(table)
+    return table
 
 
 def _common_times(problem: FokkerPlanckProblem, numbers: Sequence[int]) -> np.ndarray:

@@ -102,7 +102,8 @@ def warm_up(
 
     They have the size of the real ones: options that do not fit it fail here, before hours of work.
     """
-    problem = replace(problem_from_config(equation, *shape), time_steps=1)
+    problem = problem_from_config(equation, *shape)
+    problem = replace(problem, time_steps=1, final_time=problem.time_step)
     field = np.random.default_rng(0).normal(scale=0.1, size=(2, *shape))
     seeds = None
     if seeded:

@@ -136,6 +136,6 @@ rule claims_table:
     conda:
         "../../envs/numerics.yaml"
     params:
-        methods={name: entry["method"] for name, entry in config["solvers"].items()},
+        methods=published_methods(),
     script:
         "../scripts/claims_table.py"

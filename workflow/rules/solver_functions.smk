@@ -80,6 +80,14 @@ def baseline_solver(names):
     return found[0] if found else None
 
 
+def published_methods():
+    """Return the method of every solver that projects: a dimension of 0 is the control, no claim."""
+    return {
+        name: "" if entry["options"].get("dimension") == 0 else entry["method"]
+        for name, entry in config["solvers"].items()
+    }
+
+
 def made_table(name):
     """Return the path of a table of the other stages in a list, empty if nobody makes it."""
     path = f"results/tables/{name}.tsv"
