@@ -27,7 +27,6 @@ COLUMNS = (
     "speedup_is_lower_bound",
     "total_seconds_with_evaluation",
 )
-_GROUP = ["experiment", "dataset", "seed", "target_ssim"]
 
 
 def training_table(results: Iterable[Mapping]) -> pd.DataFrame:
@@ -48,16 +47,21 @@ def training_table(results: Iterable[Mapping]) -> pd.DataFrame:
         With `COLUMNS`; values that were not measured are missing.
     """
     rows = [row for result in results for row in _rows(result)]
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    for index, row in table[table["experiment"] == "single_image"].iterrows():
-        same = (table[_GROUP] == row[_GROUP]).all(axis=1) & (table["model"] == "ddpm")
-        if row["model"] == "ddpm" or not row["reached"] or not same.any():
+    ddpm = {_pairing(row): row for row in rows if row["model"] == "ddpm"}
+    for row in rows:
+        baseline = ddpm.get(_pairing(row))
+        if row["model"] == "ddpm" or not row.get("reached") or baseline is None:
             continue
-        ddpm = table[same].iloc[0]
-        table.loc[index, "speedup_vs_ddpm"] = ddpm["total_seconds"] / row["total_seconds"]
-        table.loc[index, "speedup_is_lower_bound"] = not ddpm["reached"]
+        row["speedup_vs_ddpm"] = baseline["total_seconds"] / row["total_seconds"]
+        row["speedup_is_lower_bound"] = not baseline["reached"]
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
     order = ["experiment", "dataset", "image_size", "target_ssim", "model", "seed"]
     return table.sort_values(order, ignore_index=True)
+
+
+def _pairing(row: Mapping) -> tuple:
+    """Return what two rows must have in common to be compared."""
+    return tuple(row.get(key) for key in ("experiment", "dataset", "seed", "target_ssim"))
 
 
 def _rows(result: Mapping) -> list[dict]:

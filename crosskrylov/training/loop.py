@@ -230,11 +230,14 @@ def train(
 
 
 def _warm_up(network, objective, options, device) -> None:
-    """Run a loss and its gradient once: kernels are chosen and buffers made outside the clock."""
+    """Do once, outside the clock, what is slow the first time: kernels, buffers, late imports."""
     with _precision(options, device):
         loss = objective.loss(network, torch.Generator().manual_seed(0))
     loss.backward()
     network.zero_grad(set_to_none=True)
+    stand_in = torch.nn.Parameter(torch.zeros(1, device=device))
+    stand_in.grad = torch.zeros(1, device=device)
+    torch.optim.Adam([stand_in], fused=True).step()
 
 
 def _precision(options, device):
