@@ -4,8 +4,11 @@ The matrices of all images share P, and what differs between them is small besid
 point of (23a) is found by m <- P^-1 (b + N(m)), whose residual in (3) is N of the new iterate minus
 N of the old one and falls 10- to 100-fold per iteration.  The first N of a step is extrapolated
 from earlier steps.  Images for which this does not converge get Newton's iteration with
-preconditioned GMRES.  The solution is that of `crosskrylov.fokker_planck.march` iterated to the
-end, whatever solver it uses.
+preconditioned GMRES.
+
+The solution is that of `crosskrylov.fokker_planck.march` with any solver.  The published march
+stops Picard's iteration after five iterates, which in the first one to three steps is before it
+has converged; those steps are then taken by Picard's iteration here too (``max_picard``).
 """
 
 from dataclasses import dataclass, field
@@ -29,6 +32,8 @@ NOT_FINITE = "its initial log-density is not finite"
 EXTRAPOLATION_ORDER = 5
 #: Newton steps, and the part of the remaining residual that GMRES leaves in each.
 _NEWTON_STEPS, _FORCING = 40, 1e-2
+#: Residual of a Picard iterate's system, relative to the change of the iterate before.
+_PICARD_FORCING = 1e-4
 
 
 @dataclass
@@ -68,6 +73,11 @@ class BatchedMarch:
         Relative residual of (3), with the matrix at the solution itself, that every step reaches.
     max_iterations : int
         Iterations per step after which an image is handed to Newton's iteration.
+    max_picard : int or None
+        Take an image's first steps by at most so many Picard iterates, until they suffice for
+        ``picard_tolerance``, as `march` does; None: every step is iterated to its fixed point.
+    picard_tolerance : float
+        Relative change at which Picard's iteration stops.
     dtype, device
         Of the arithmetic.
     """
@@ -80,11 +90,14 @@ class BatchedMarch:
         steps,
         tolerance: float = 1e-8,
         max_iterations: int = 30,
+        max_picard: int | None = 5,
+        picard_tolerance: float = 1e-6,
         dtype=torch.float64,
         device="cpu",
     ):
         self.problem, self.steps = problem, [int(s) for s in steps]
         self.tolerance, self.max_iterations = tolerance, max_iterations
+        self.max_picard, self.picard_tolerance = max_picard, picard_tolerance
         self.dtype, self.device = dtype, device
         self._equation = None
 
@@ -130,12 +143,15 @@ class BatchedMarch:
         size = _norms(state.guess.sub_(slot)) * equation.scale
         state.iterations += state.alive
         # a shade stricter than asked, so that rounding cannot turn a hit into a miss below
-        active = torch.nonzero(~(size <= 0.99 * limit) & state.alive)[:, 0]
+        early = state.early & state.alive if self.max_picard else torch.zeros_like(state.alive)
+        active = torch.nonzero(~(size <= 0.99 * limit) & state.alive & ~early)[:, 0]
         if len(active):
             self._iterate(state, rhs, slot, limit, active)
         residual = _norms(equation.residual(state.next, rhs, slot))
-        missed = ~(residual <= limit) & state.alive
+        missed = ~(residual <= limit) & state.alive & ~early
         relative = residual / _norms(rhs).clamp_min(torch.finfo(self.dtype).tiny)
+        if early.any():
+            self._picard(state, step, slot, relative, torch.nonzero(early)[:, 0])
         if missed.any():
             self._newton(state, step, slot, relative, torch.nonzero(missed)[:, 0])
         state.worst = torch.where(state.alive, torch.maximum(state.worst, relative), state.worst)
@@ -173,10 +189,47 @@ class BatchedMarch:
         # out of patience: what is left there now fails the residual check and goes to Newton
         state.next[active] = torch.nan
 
+    def _picard(self, state, step, slot, relative, early) -> None:
+        """Take the step for the images ``early`` by Picard's iteration, as `march` does."""
+        previous, x = state.m[early], state.m[early]
+        busy, change = np.arange(len(early)), np.full(len(early), np.inf)
+        reached = np.full(len(early), np.inf)
+        for picard in range(1, self.max_picard + 1):
+            if not busy.size:
+                break
+            # only the last iterate has to reach the tolerance; errors of the others contract
+            loose = 0.0 if picard == self.max_picard else _PICARD_FORCING
+            tolerance = np.maximum(self.tolerance, loose * np.minimum(change[busy], 1.0))
+            result = self._solve_linear(step, previous[busy], x[busy], "picard", tolerance)
+            change[busy] = _to_host(_norms(result.x - x[busy]) / _norms(x[busy]).clamp_min(1e-12))
+            x[busy], reached[busy] = result.x, result.relative_residuals
+            self._count(state, early[busy], result)
+            going = (change[busy] >= self.picard_tolerance) | ~(reached[busy] <= self.tolerance)
+            busy = busy[going]
+        state.early[early] = torch.as_tensor(change >= self.picard_tolerance, device=early.device)
+        self._finish(state, step, slot, relative, early, x, reached)
+
     def _newton(self, state, step, slot, relative, missed) -> None:
         """Solve the step for the images ``missed`` by Newton's iteration with GMRES."""
-        problem, positions = self.problem, missed.cpu().numpy()
-        previous = state.m[missed]
+        previous, x = state.m[missed], state.m[missed]
+        reached = np.full(len(missed), np.inf)
+        for _ in range(_NEWTON_STEPS):
+            matrix, rhs = assemble_systems(self.problem, step, previous, x)
+            reached = relative_residuals(matrix, rhs, x)
+            busy = np.flatnonzero(np.isfinite(reached) & ~(reached <= self.tolerance))
+            if not busy.size:
+                break
+            inner = np.maximum(_FORCING * reached[busy], 0.1 * self.tolerance)
+            result = self._solve_linear(step, previous[busy], x[busy], "newton", inner)
+            x[busy] = result.x
+            self._count(state, missed[busy], result)
+        state.fallbacks[missed.cpu().numpy()] += 1
+        self._finish(state, step, slot, relative, missed, x, reached)
+
+    def _solve_linear(self, step, previous, iterate, linearisation, tolerance):
+        """Solve one system per image by GMRES preconditioned with (14), starting at ``iterate``."""
+        problem = self.problem
+        matrix, rhs = assemble_systems(problem, step, previous, iterate, linearisation)
         transform = TransformPreconditioner(
             problem.height,
             problem.width,
@@ -186,28 +239,20 @@ class BatchedMarch:
             problem.boundary,
             like=previous,
         )
-        x = previous.clone()
-        reached = np.full(len(positions), np.inf)
-        for _ in range(_NEWTON_STEPS):
-            matrix, rhs = assemble_systems(problem, step, previous, x)
-            reached = relative_residuals(matrix, rhs, x)
-            busy = np.flatnonzero(np.isfinite(reached) & ~(reached <= self.tolerance))
-            if not busy.size:
-                break
-            matrix, rhs = assemble_systems(problem, step, previous[busy], x[busy], "newton")
-            inner = np.maximum(_FORCING * reached[busy], 0.1 * self.tolerance)
-            result = gmres(StencilOperator(matrix), rhs, x[busy], inner, transform)
-            x[busy] = result.x
-            state.iterations[missed[busy]] += torch.as_tensor(
-                result.iterations, device=state.iterations.device
-            )
-        solved = torch.as_tensor(reached <= self.tolerance, device=missed.device)
-        state.fallbacks[positions] += 1
-        state.next[missed] = x
-        slot[missed] = self._equation.nonlinear(x, torch.empty_like(x))
-        relative[missed] = torch.as_tensor(reached, device=missed.device).to(relative.dtype)
+        return gmres(StencilOperator(matrix), rhs, iterate, tolerance, transform)
+
+    def _count(self, state, positions, result) -> None:
+        iterations = torch.as_tensor(result.iterations, device=positions.device)
+        state.iterations[positions] += iterations
+
+    def _finish(self, state, step, slot, relative, positions, x, reached) -> None:
+        """Put the step's solutions in place; images that missed the tolerance have failed."""
+        state.next[positions] = x
+        slot[positions] = self._equation.nonlinear(x, torch.empty_like(x))
+        reached = torch.as_tensor(reached, device=positions.device).to(relative.dtype)
+        relative[positions] = reached
         failed = torch.zeros_like(state.alive)
-        failed[missed[~solved]] = True
+        failed[positions[~(reached <= self.tolerance)]] = True
         state.fail(
             failed,
             f"time step {step} did not reach the relative residual {self.tolerance:.1e}; use more "
@@ -227,6 +272,7 @@ class _State:
         self.iterations = torch.zeros(b, dtype=torch.int64, device=m.device)
         self.worst = torch.zeros(b, dtype=m.dtype, device=m.device)
         self.alive = torch.ones(b, dtype=torch.bool, device=m.device)
+        self.early = torch.ones_like(self.alive)  # Picard's iteration is still cut off
         self.fallbacks = np.zeros(b, dtype=int)
         self.failures: dict[int, str] = {}
 
@@ -256,6 +302,10 @@ class _State:
             for fields in (self.m, self.next):
                 fields[position] = 0.0
             self.history[:, position] = 0.0
+
+
+def _to_host(values: Tensor) -> np.ndarray:
+    return values.double().cpu().numpy()
 
 
 def _norms(fields: Tensor) -> Tensor:

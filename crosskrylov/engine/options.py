@@ -42,6 +42,9 @@ class EngineOptions:
         Relative residual of "batched"; None: 1e-8 in float64, 1e-4 in float32.
     max_iterations : int
         Iterations per time step of "batched" before Newton's iteration takes over.
+    max_picard : int or None
+        Picard iterates of the first steps of "batched", as in `MarchOptions`; None: every step is
+        iterated to its fixed point.
     solver : dict
         ``name`` and ``options`` of the registered solver for method "solver".
     device : {"auto", "cpu", "cuda"}
@@ -65,6 +68,7 @@ class EngineOptions:
     method: str = "auto"
     tolerance: float | None = None
     max_iterations: int = 30
+    max_picard: int | None = 5
     solver: Mapping[str, Any] = field(default_factory=lambda: {"name": "batched_bicgstab"})
     device: str = "auto"
     dtype: str = "float64"
@@ -92,7 +96,7 @@ class EngineOptions:
                 raise ConfigError(
                     f"engine.{key} is {getattr(self, key)}; it must be at least {least}."
                 )
-        for key in ("block_images", "chunk_images"):
+        for key in ("block_images", "chunk_images", "max_picard"):
             value = getattr(self, key)
             if value is not None and value < 1:
                 raise ConfigError(f"engine.{key} is {value}; it must be at least 1.")
@@ -173,6 +177,8 @@ class EngineOptions:
             chosen |= {"dtype": self.dtype, "device": self.torch_device.type}
         if method in ("batched", "solver"):
             chosen["tolerance"] = self.resolved_tolerance
+        if method == "batched":
+            chosen["max_picard"] = self.max_picard
         if method == "solver":
             chosen["solver"] = dict(self.solver)
         return chosen
@@ -192,4 +198,12 @@ class EngineOptions:
         common = {"dtype": getattr(torch, self.dtype), "device": self.torch_device}
         if method == "exact":
             return ExactTransform(problem, steps, **common)
-        return BatchedMarch(problem, steps, self.resolved_tolerance, self.max_iterations, **common)
+        return BatchedMarch(
+            problem,
+            steps,
+            self.resolved_tolerance,
+            self.max_iterations,
+            self.max_picard,
+            (march or MarchOptions()).picard_tolerance,
+            **common,
+        )

@@ -191,6 +191,7 @@ class ScoreStore:
         images = sum(record["n_images"] for record in records)
         residuals = [r["max_relative_residual"] for r in records]
         residuals = [value for value in residuals if value is not None]
+        iterations = sum(record["iterations"] for record in records)
         seconds = sum(record["seconds"] for record in records)
         return {
             "images": images,
@@ -198,9 +199,7 @@ class ScoreStore:
             "method": ", ".join(sorted({record["method"] for record in records})),
             "seconds": seconds,
             "seconds_per_image": seconds / images if images else None,
-            "mean_iterations": sum(r["iterations"] for r in records) / images
-            if residuals
-            else None,
+            "mean_iterations": iterations / images if residuals else None,
             "fallbacks": sum(r["fallbacks"] for r in records) if residuals else None,
             "max_relative_residual": max(residuals, default=None),
         }

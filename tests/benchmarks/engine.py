@@ -5,8 +5,9 @@
     python tests/benchmarks/engine.py pixels [--sizes 32 64 128 256] [--figure cost.svg]
     python tests/benchmarks/engine.py gpu
 
-Engine times are those of `precompute_scores` as a user calls it: initial densities, the march, scores
-and the disk are in them.  SpSolve's are the march alone (vectorised assembly, conversion, solves).
+Engine times are those of `precompute_scores` as a user calls it: initial densities, the march,
+scores and the disk are in them.  SpSolve's are the march alone (vectorised assembly, conversion,
+solves).
 Every engine run recomputes the residual of every step; the largest one is printed.
 """
 
@@ -139,7 +140,13 @@ def rounding(sizes):
         initial = initial_log_density(images)
         run = march(problem, initial, make_solver("spsolve"), options, stored_steps=steps)
         scores, summary, _ = timed_engine(
-            images, 1, method="batched", tolerance=1e-12, storage="float64", device="cpu"
+            images,
+            1,
+            method="batched",
+            tolerance=1e-12,
+            max_picard=None,
+            storage="float64",
+            device="cpu",
         )
         rows.append(
             {
@@ -192,7 +199,7 @@ def pixels(sizes, figure):
     for size in sizes:
         n = N_IMAGES[size][0] // 2
         for method in ("batched", "exact"):
-            _, summary, seconds = timed_engine(photographs(n, size), method=method, device="cpu")
+            _, _, seconds = timed_engine(photographs(n, size), method=method, device="cpu")
             cost = seconds / n * 1e3
             rows.append({"size": size, "pixels": size**2, "engine": method, "ms_per_image": cost})
     table = pd.DataFrame(rows)

@@ -61,13 +61,14 @@ def test_the_in_place_equation_is_the_assembled_one(equation, shape):
 
 
 @ALL_EQUATIONS
-def test_batched_march_equals_spsolve(equation):
+@pytest.mark.parametrize("max_picard", [2, 5, None])
+def test_batched_march_equals_spsolve(equation, max_picard):
     problem = problem_from_config({"time_steps": 25, **equation}, 12, 12)
     initial, steps = fields(4), [1, 2, 12, 25]
-    result = BatchedMarch(problem, steps).run(initial)
+    result = BatchedMarch(problem, steps, max_picard=max_picard).run(initial)
     assert not result.failures
     assert (result.max_residual <= 1e-8).all()
-    options = MarchOptions(max_picard=30)
+    options = MarchOptions(max_picard=max_picard or 30)
     expected = march(problem, initial, make_solver("spsolve"), options, stored_steps=steps)
     own = score(result.log_density.numpy(), problem.spacing)
     assert difference(own, expected.score(problem.spacing)) <= 1e-5
@@ -77,7 +78,7 @@ def test_batched_march_equals_spsolve(equation):
 def test_batched_march_equals_spsolve_to_rounding(equation):
     problem = problem_from_config({"time_steps": 25, **equation}, 12, 12)
     initial, steps = fields(2), [1, 12, 25]
-    result = BatchedMarch(problem, steps, tolerance=1e-13).run(initial)
+    result = BatchedMarch(problem, steps, tolerance=1e-13, max_picard=None).run(initial)
     options = MarchOptions(picard_tolerance=1e-13, max_picard=60, tolerance=1e-10)
     expected = march(problem, initial, make_solver("spsolve"), options, stored_steps=steps)
     own = score(result.log_density.numpy(), problem.spacing)
@@ -88,7 +89,7 @@ def test_batched_march_equals_spsolve_to_rounding(equation):
 def test_reported_residuals_are_true_ones():
     problem = problem_from_config({"time_steps": 10}, 12, 12)
     steps = range(11)
-    result = BatchedMarch(problem, steps, tolerance=1e-4).run(fields(3))
+    result = BatchedMarch(problem, steps, tolerance=1e-4, max_picard=None).run(fields(3))
     trajectory = result.log_density
     worst = np.zeros(3)
     for step in range(1, 11):
@@ -105,7 +106,7 @@ def test_steep_images_get_newton_and_the_same_solution():
     initial = np.zeros((3, 12, 12))
     initial[1, 4:8, 4:8] = 12.0
     initial[2] = fields(1)[0]
-    result = BatchedMarch(problem, [1, 10], max_iterations=8).run(initial)
+    result = BatchedMarch(problem, [1, 10], max_iterations=8, max_picard=None).run(initial)
     assert result.fallbacks[1] > 0
     assert result.fallbacks[2] == 0
     assert not result.failures
