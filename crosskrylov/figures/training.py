@@ -1,5 +1,6 @@
 """Figures of the training experiments."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -195,6 +196,7 @@ def plot_quality_against_evaluations(quality: pd.DataFrame) -> plt.Figure:
 def _lines_by_panel(table, x: str, hue: str, label: str, scale: str) -> plt.Figure:
     names = sorted(table[hue].unique())
     colours = palette_for(names)
+    markers = dict(zip(names, itertools.cycle("os^vDXP")))  # so many colours are hard to tell
     sets = sorted(table["dataset"].unique())
     with figure_style():
         figure, axes = plt.subplots(
@@ -214,7 +216,7 @@ def _lines_by_panel(table, x: str, hue: str, label: str, scale: str) -> plt.Figu
                 axis.plot(
                     by_rank["x"],
                     by_rank["mean"],
-                    "o-",
+                    marker=markers[name],
                     color=colours[name],
                     label=readable(name),
                     lw=1,

@@ -1,0 +1,130 @@
+"""What train.smk and evaluate.smk share: which runs there are, and what each depends on; no rules."""
+
+from crosskrylov.config import relevant_parameters
+
+#: Keys of an experiment's section that say which runs there are, not what a run does.
+LISTING_KEYS = ("image_sets", "models", "variants")
+
+#: Models whose training uses pre-computed scores.
+SCORE_MODELS = ("score_embedding",)
+
+ABLATION = config["training"]["ablation"]
+
+RUN = "results/training/{experiment}/{images}/{model}/seed{seed}/"
+
+
+wildcard_constraints:
+    experiment="single_image|budget|ablation_single_image|ablation_budget|samplers",
+    model="[A-Za-z][A-Za-z0-9_.-]*",
+    variant="|".join(ABLATION["variants"]) or "(?!)",
+
+
+def is_ablation(wildcards):
+    """Return whether {model} is a variant of the ablation."""
+    return wildcards.experiment.startswith("ablation_")
+
+
+def base_experiment(wildcards):
+    """Return the experiment whose settings a run uses: that without ``ablation_`` before it."""
+    return wildcards.experiment.removeprefix("ablation_")
+
+
+def variant_of(wildcards):
+    """Return what an ablation changes: its entry, or nothing for the other experiments."""
+    return ABLATION["variants"][wildcards.model] if is_ablation(wildcards) else {}
+
+
+def objective(wildcards):
+    """Return the model that {model} trains; every ablation is one of score embedding."""
+    return "score_embedding" if is_ablation(wildcards) else wildcards.model
+
+
+def training_of(wildcards):
+    """Return the section `training`, reduced to what a run uses, with an ablation's changes."""
+    section = config["training"]
+    nested = ("single_image", "budget", "ablation", "samplers")
+    reduced = {key: value for key, value in section.items() if key not in nested}
+    name = base_experiment(wildcards)
+    parts = ("budget", "samplers") if name in ("budget", "samplers") else (name,)
+    for part in parts:
+        reduced[part] = {k: v for k, v in section[part].items() if k not in LISTING_KEYS}
+    if name == "single_image" and variant_of(wildcards).get("noise") is not None:
+        reduced["single_image"]["noise"] = variant_of(wildcards)["noise"]
+    return reduced
+
+
+def embedding_of(variant):
+    """Return the section `embedding`, with the changes of an ablation's variant."""
+    changes = {key: value for key, value in variant.items() if value is not None}
+    return {key: changes.get(key, value) for key, value in config["embedding"].items()}
+
+
+def scores_from(name):
+    """Return where scores and their timing come from: the exact solution, or a solver's march."""
+    folder = "results/{images}/seed{seed}/"
+    stem = "exact_scores" if name == "exact" else f"trajectories/{name}"
+    return {"scores": f"{folder}{stem}.npz", "summary": f"{folder}{stem}.json"}
+
+
+def embedded_images(wildcards):
+    """Return the embedded images that a run needs, as named input; none for models without scores."""
+    if objective(wildcards) not in SCORE_MODELS:
+        return {}
+    folder = f"results/{wildcards.images}/seed{wildcards.seed}/"
+    name = f"embedded/{wildcards.model}.npz" if is_ablation(wildcards) else "embedded.npz"
+    return {"embedded": folder + name}
+
+
+def run_columns(wildcards):
+    """Return the columns that identify a run in every table."""
+    entry = image_set(wildcards)
+    return {
+        "experiment": wildcards.experiment,
+        "dataset": wildcards.images,
+        "image_size": entry["image_size"],
+        "model": wildcards.model,
+        "seed": int(wildcards.seed),
+    }
+
+
+def frechet_features(wildcards):
+    """Return the features of the Fréchet distance for an image set."""
+    chosen = config["metrics"]["frechet_features"]
+    if chosen != "auto":
+        return chosen
+    return "digit_classifier" if image_set(wildcards)["source"] == "digits" else "haar"
+
+
+def results_of(experiment):
+    """Return the results of all runs of an experiment."""
+    section = config["training"].get(experiment, {})
+    if experiment.startswith("ablation_"):
+        image_sets = ABLATION[experiment.removeprefix("ablation_")]["image_sets"]
+        # lambda is a setting of the single-image loss: over a schedule of levels there is none
+        models = [
+            name
+            for name, variant in ABLATION["variants"].items()
+            if experiment == "ablation_single_image" or variant["noise"] is None
+        ]
+    else:
+        image_sets, models = section["image_sets"], section["models"]
+    return expand_runs(
+        f"results/training/{experiment}/{{images}}/{{model}}/seed{{seed}}/result.json",
+        image_sets,
+        model=models,
+    )
+
+
+def of_first_seed(experiment):
+    """Return the results of an experiment's runs, of the first random seed of each image set."""
+    first = {}
+    for name, seed in runs(config["training"][experiment]["image_sets"]):
+        first.setdefault(name, seed)
+    kept = {
+        f"results/training/{experiment}/{name}/": f"/seed{seed}/" for name, seed in first.items()
+    }
+    return [
+        path
+        for path in results_of(experiment)
+        if any(path.startswith(folder) and seed in path for folder, seed in kept.items())
+    ]
