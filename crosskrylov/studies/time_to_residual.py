@@ -62,7 +62,8 @@ def time_to_residual(
     for name, entry in ordered:
         method, options = entry["method"], entry.get("options")
         shape = bank.log_density.shape[1:]
-        warm_up(method, options, bank.equation, shape, march_options(), seeds is not None)
+        loosest = march_options(tolerance=max(tolerances))
+        warm_up(method, options, bank.equation, shape, loosest, seeds is not None)
         for tolerance in tolerances:
             with pinned_threads(n_threads):
                 for position, step in enumerate(bank.steps):

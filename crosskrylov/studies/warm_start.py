@@ -50,9 +50,10 @@ def warm_start(
         ``setup_seconds`` the basis.
     """
     sources, targets = split_images(bank.n_images, seeds)
+    loosest = march_options(tolerance=max(tolerances))
     for entry in refiners.values():
         shape = bank.log_density.shape[1:]
-        warm_up(entry["method"], entry.get("options"), bank.equation, shape, march_options(), False)
+        warm_up(entry["method"], entry.get("options"), bank.equation, shape, loosest, False)
     rows = []
     with pinned_threads(n_threads):
         for position, step in enumerate(bank.steps):

@@ -1,0 +1,280 @@
+"""The scripts of the solver laboratory, one after the other, on a small set of images."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from crosskrylov.script_io import load_npz, read_json, read_tsv, save_npz, write_json
+from crosskrylov.systems import load_bank
+from crosskrylov.tables.solvers import COLUMNS
+
+SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
+EQUATION = {
+    "final_time": 0.06,
+    "time_steps": 6,
+    "stored_steps": 3,
+    "diffusion": {"kind": "constant", "g": 0.5},
+    "drift": {"kind": "zero"},
+    "boundary": "zero_padding",
+}
+MARCH = {"tolerance": 1e-8, "picard_tolerance": 1e-6, "max_picard": 5}
+RUN = {"dataset": "toy", "image_size": 10, "seed": 7}
+#: A solver of somebody else's, in a file of its own on the path.
+FOREIGN = '''
+import numpy as np
+from crosskrylov.solvers import LinearSolver, Solution, make_solver, register
+
+@register("foreign", family="krylov")
+class Foreign(LinearSolver):
+    """SpSolve under another name."""
+
+    def solve(self, systems):
+        x = make_solver("spsolve").solve(systems).x
+        return Solution(x, np.full(len(systems), 3))
+'''
+
+
+def script(name):
+    return runpy.run_path(str(SCRIPTS / f"{name}.py"))["main"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with images, densities, seeds, a bank, exact scores and three marches."""
+    path = tmp_path_factory.mktemp("laboratory")
+    rng = np.random.default_rng(0)
+    rows, cols = np.meshgrid(*[np.linspace(0, 1, 10)] * 2, indexing="ij")
+    waves = [np.sin(a * rows + b * cols) for a, b in rng.uniform(1, 4, (5, 2))]
+    images = (0.5 + 0.4 * np.array(waves)[:, None]).astype(np.float32)
+    save_npz(path / "images.npz", images=images)
+    density = {"method": "smoothed", "bandwidth": 0.2}
+    script("estimate_density")(path / "images.npz", path / "density.npz", 7, density)
+    script("select_seeds")(
+        path / "density.npz", path / "seeds.json", 7, "log_density", 2, "k_medoids"
+    )
+    script("exact_scores")(
+        path / "density.npz", path / "exact.npz", path / "exact.json", EQUATION, 1
+    )
+    bank = {"at": [0.2, 1.0], "method": "transform_bicgstab", "options": {}, "tolerance": 1e-10}
+    script("assemble_systems")(path / "density.npz", path / "bank.npz", EQUATION, MARCH, bank)
+    (path / "foreign_solver.py").write_text(FOREIGN)
+    sys.path.insert(0, str(path))
+    for name, method in (("spsolve", "spsolve"), ("foreign", "foreign_solver:Foreign")):
+        script("solve_baseline")(
+            *(path / "density.npz", *march_files(path, name), EQUATION, MARCH),
+            {"method": method, "options": {}},
+            1,
+        )
+    script("project_targets")(
+        *(path / "density.npz", path / "seeds.json", *march_files(path, "projected")),
+        *(EQUATION, MARCH),
+        {"method": "cross_matrix_galerkin", "options": {"dimension": 4}},
+        1,
+    )
+    yield path
+    sys.path.remove(str(path))
+    sys.modules.pop("foreign_solver", None)
+
+
+MARCHES = ("spsolve", "foreign", "projected")
+
+
+def march_files(path, name):
+    return [path / f"{name}.{kind}" for kind in ("npz", "tsv", "json")]
+
+
+def test_exact_scores_keep_their_contract(folder):
+    arrays = load_npz(folder / "exact.npz")
+    assert arrays["score"].shape == (5, 3, 2, 10, 10)
+    assert arrays["score"].dtype == np.float32
+    assert arrays["log_density"].shape == (5, 3, 10, 10)
+    assert arrays["steps"].tolist() == [1, 4, 6]
+    np.testing.assert_allclose(arrays["times"], arrays["steps"] * 0.01)
+    assert read_json(folder / "exact.json")["family"] == "exact"
+
+
+def test_marches_agree_and_store_the_same_steps(folder):
+    reference = load_npz(folder / "spsolve.npz")
+    for name in MARCHES[1:]:
+        arrays = load_npz(folder / f"{name}.npz")
+        np.testing.assert_array_equal(arrays["steps"], reference["steps"])
+        np.testing.assert_allclose(arrays["log_density"], reference["log_density"], atol=1e-6)
+    assert len(read_tsv(folder / "projected.tsv")) == 6 * 5
+    assert read_json(folder / "projected.json")["n_seeds"] == 2
+
+
+def test_solver_table_holds_every_solver_in_both_studies(folder, tmp_path):
+    solvers = {
+        "spsolve": {"method": "spsolve", "options": {}},
+        "foreign": {"method": "foreign_solver:Foreign", "options": {}},
+        "projected": {"method": "cross_matrix_galerkin", "options": {"dimension": 4}},
+    }
+    script("study_time_to_residual")(
+        *(folder / "bank.npz", folder / "seeds.json", tmp_path / "frozen.tsv"),
+        *(solvers, [1e-6], 2, 1),
+    )
+    script("solver_table")(
+        [
+            (RUN | {"solver": n}, folder / f"{n}.json", folder / f"{n}.tsv", folder / f"{n}.npz")
+            for n in MARCHES
+        ],
+        [(RUN | {"solver": "exact_transform"}, folder / "exact.json", folder / "exact.npz")],
+        [(RUN | {"time_steps": 2}, tmp_path / "frozen.tsv")],
+        tmp_path / "solvers.tsv",
+        tmp_path / "by_seed.tsv",
+        1e-6,
+    )
+    table = read_tsv(tmp_path / "solvers.tsv")
+    assert list(table.columns) == list(COLUMNS)
+    marches = table[table.study == "trajectory"].set_index("solver")
+    assert set(marches.index) == {*MARCHES, "exact_transform"}
+    assert set(table[table.study == "frozen"].solver) == set(MARCHES)
+    assert marches.mean_iterations["foreign"] == 3
+    assert marches.score_error_vs_spsolve["projected"] < 1e-5
+    assert marches.score_error_vs_exact["exact_transform"] == 0
+    assert (table.max_relative_residual.dropna() <= 1e-6).all()
+    iterations = marches.mean_iterations
+    assert np.isnan(iterations["exact_transform"])
+    script("claims_table")(tmp_path / "solvers.tsv", None, None, tmp_path / "claims.tsv", {})
+    assert "not run" in set(read_tsv(tmp_path / "claims.tsv").verdict)
+
+
+def test_studies_write_their_tables(folder, tmp_path):
+    bank, seeds = folder / "bank.npz", folder / "seeds.json"
+    study = {
+        "refiners": {"bicgstab": {"method": "bicgstab"}},
+        "starts": ["previous"],
+        "tolerances": [1e-6],
+        "dimension": 4,
+    }
+    budget = {
+        "n_images": 1,
+        "method": "bicgstab",
+        "options": {},
+        "tolerances": [1e-2, 1e-6],
+        "picard_tolerances": [1e-2, 1e-6],
+        "time_steps": [3, 6],
+        "refinements": [1, 2],
+    }
+    script("study_subspace_dimension")(bank, seeds, tmp_path / "subspace.tsv", [2])
+    script("study_diversity")(bank, seeds, tmp_path / "diversity.tsv", 4)
+    script("study_warm_start")(bank, seeds, tmp_path / "warm.tsv", study, 1)
+    likeness = [tmp_path / f"likeness{k}.tsv" for k in range(3)]
+    script("study_likeness")(bank, *likeness, 4, [1, 2], 2, 7)
+    script("study_error_budget")(
+        folder / "density.npz", tmp_path / "budget.tsv", EQUATION, MARCH, budget
+    )
+    script("study_projection_residuals")(
+        folder / "density.npz", seeds, tmp_path / "residuals.tsv", EQUATION, MARCH, 4
+    )
+    script("study_system_summary")(bank, None, tmp_path / "summary.tsv", 1, {})
+    script("study_downstream")(
+        *(folder / "images.npz", folder / "exact.npz"),
+        {name: folder / f"{name}.npz" for name in MARCHES},
+        tmp_path / "downstream.tsv",
+        EQUATION,
+        "spsolve",
+        ["row"],
+        7,
+    )
+    script("study_convergence")(tmp_path / "convergence.tsv", [2, 4], [9, 17], 17)
+    for file in tmp_path.glob("*.tsv"):
+        assert len(read_tsv(file)) > 0, file
+
+
+def test_gathered_parts_say_where_they_come_from(tmp_path):
+    for name in "ab":
+        (tmp_path / f"{name}.tsv").write_text(f"step\tname\n1\t{name}\n")
+    runs = [RUN, RUN | {"seed": 8}]
+    script("gather_study")([tmp_path / "a.tsv", tmp_path / "b.tsv"], tmp_path / "all.tsv", runs)
+    table = read_tsv(tmp_path / "all.tsv")
+    assert list(table.columns) == ["dataset", "image_size", "seed", "step", "name"]
+    assert table.seed.tolist() == [7, 8]
+
+
+def test_break_even_of_every_image_set(folder, tmp_path):
+    solvers = {"spsolve": {"method": "spsolve", "options": {}}}
+    script("study_time_to_residual")(
+        *(folder / "bank.npz", folder / "seeds.json", tmp_path / "part.tsv", solvers, [1e-6], 1, 1)
+    )
+    script("gather_study")(
+        [tmp_path / "part.tsv"] * 2, tmp_path / "all.tsv", [RUN, RUN | {"seed": 8}]
+    )
+    script("study_break_even")(tmp_path / "all.tsv", tmp_path / "break_even.tsv")
+    assert read_tsv(tmp_path / "break_even.tsv").seed.tolist() == [7, 8]
+    script("plot_study")(
+        tmp_path / "all.tsv", tmp_path / "f.svg", tmp_path / "f.png", "time_to_residual"
+    )
+    assert (tmp_path / "f.svg").read_text().startswith("<?xml")
+
+
+def test_exported_folder(folder, tmp_path):
+    script("export_study_systems")(folder / "bank.npz", tmp_path / "out", [1], "toy", 7)
+    assert "image set toy, random seed 7" in (tmp_path / "out" / "README.txt").read_text()
+
+
+def job(folder, **parts):
+    """Return what Snakemake would hand to a script."""
+    spaces = {name: SimpleNamespace(**values) for name, values in parts.items()}
+    return SimpleNamespace(log=[str(folder / "job.log")], **spaces)
+
+
+def test_guarded_block_passes_everything_on(folder, tmp_path):
+    snakemake = job(
+        tmp_path,
+        input={"log_density": folder / "density.npz"},
+        output={"bank": tmp_path / "bank.npz"},
+        params={
+            "equation": EQUATION,
+            "march": MARCH,
+            "bank": {"at": [0.5], "method": "splu", "options": {}, "tolerance": 1e-9},
+        },
+    )
+    runpy.run_path(str(SCRIPTS / "assemble_systems.py"), {"snakemake": snakemake}, "__main__")
+    assert load_bank(tmp_path / "bank.npz").steps.tolist() == [3]
+
+
+def test_an_unknown_solver_leaves_one_sentence_and_nothing_else(folder, tmp_path, capsys):
+    snakemake = job(
+        tmp_path,
+        input={"log_density": folder / "density.npz"},
+        output=dict(zip(("trajectory", "history", "summary"), march_files(tmp_path, "x"))),
+        params={
+            "equation": EQUATION,
+            "march": MARCH,
+            "solver": {"method": "splove", "options": {}},
+            "n_threads": 1,
+        },
+    )
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_path(str(SCRIPTS / "solve_baseline.py"), {"snakemake": snakemake}, "__main__")
+    assert caught.value.code == 1
+    assert "'splove' is unknown" in (tmp_path / "job.log").read_text()
+    assert "'splove' is unknown" in capsys.readouterr().err
+    assert [file.name for file in tmp_path.iterdir()] == ["job.log"]
+
+
+def test_images_file_without_images_is_named(tmp_path):
+    save_npz(tmp_path / "wrong.npz", pictures=np.zeros(3))
+    snakemake = job(
+        tmp_path,
+        input={"images": tmp_path / "wrong.npz"},
+        output={"log_density": tmp_path / "density.npz"},
+        params={"density": {}},
+        wildcards={"seed": "7"},
+    )
+    with pytest.raises(SystemExit):
+        runpy.run_path(str(SCRIPTS / "estimate_density.py"), {"snakemake": snakemake}, "__main__")
+    assert "holds no array 'images'" in (tmp_path / "job.log").read_text()
+
+
+def test_seeds_file_is_plain_json(folder):
+    entry = json.loads((folder / "seeds.json").read_text())
+    assert entry["selection"] == "k_medoids"
+    assert len(entry["seeds"]) == 2 and len(entry["assigned"]) == 5
+    write_json(folder / "copy.json", entry)
