@@ -9,11 +9,11 @@ from scipy.interpolate import RectBivariateSpline
 
 from crosskrylov.equation import FokkerPlanckProblem, problem_from_config
 from crosskrylov.errors import ConfigError
-from crosskrylov.exact import exact_log_density
 from crosskrylov.fokker_planck import march, score
 from crosskrylov.march_settings import march_options
 from crosskrylov.solvers import make_solver
 from crosskrylov.studies.common import relative_errors
+from crosskrylov.studies.reference import reference_log_density
 from crosskrylov.systems import evenly_spaced_steps
 
 #: The score error counts as unchanged when it moves by less than this fraction.
@@ -39,7 +39,7 @@ def error_budget(
     Parameters
     ----------
     equation, march_section : mapping
-        Config sections; the equation must have no drift.
+        Config sections.
     log_density : ndarray, shape (N, H, W)
         Initial log-densities in nats.
     solver : mapping
@@ -62,6 +62,7 @@ def error_budget(
     """
     problem = problem_from_config(equation, *log_density.shape[1:])
     times = _common_times(problem, [problem.time_steps, *time_steps])
+    steps = np.round(times / problem.time_step).astype(int)
     tight = {**march_section, "tolerance": 1e-10, "picard_tolerance": 1e-9, "max_picard": 50}
 
     def scores(n_steps: int = problem.time_steps, **changes) -> np.ndarray:
@@ -75,13 +76,13 @@ def error_budget(
         )
         return trajectory.score(problem.spacing)
 
-    exact = score(exact_log_density(problem, log_density, times), problem.spacing)
+    exact = score(reference_log_density(problem, log_density, steps), problem.spacing)
     rows = _sweep("linear", sorted(tolerances), lambda t: scores(tolerance=t), exact)
     rows += _sweep("picard", sorted(picard_tolerances), lambda t: scores(picard_tolerance=t), exact)
     rows += _sweep(
         "time_step", sorted(time_steps, reverse=True), lambda n: scores(n_steps=n), exact
     )
-    rows += _grid_rows(problem, log_density, refinements, times)
+    rows += _grid_rows(problem, log_density, refinements, steps)
     table = pd.DataFrame(rows)
     linear = table.source == "linear"
     # missing, not false, for the other sources: the question is about the linear solver
@@ -121,7 +122,7 @@ def _sweep(source, settings, scores, exact) -> list[dict]:
     return rows
 
 
-def _grid_rows(problem, log_density, refinements, times) -> list[dict]:
+def _grid_rows(problem, log_density, refinements, steps) -> list[dict]:
     """Compare exact solutions on refined grids at the pixels that all grids share.
 
     The initial log-density between pixels is its cubic spline.
@@ -137,7 +138,7 @@ def _grid_rows(problem, log_density, refinements, times) -> list[dict]:
             spacing=problem.spacing / factor,
         )
         initial = np.stack([_refine_spline(field, factor) for field in log_density])
-        fields[factor] = exact_log_density(fine, initial, times)[..., ::factor, ::factor]
+        fields[factor] = reference_log_density(fine, initial, steps)[..., ::factor, ::factor]
     finest = score(fields[max(fields)], problem.spacing)
     coarser = [factor for factor in sorted(fields, reverse=True) if factor != max(fields)]
     return [

@@ -64,8 +64,9 @@ def system_summary(
     DataFrame
         Columns: step, time_steps (of the march), n_unknowns, nonzeros, picard_iterations (mean of
         the systems' last one), asymmetry ||A - A'||_F / ||A||_F, cell_peclet (largest
-        |v| h / (2 D) over nodes and axes), start_residual_median, condition_1 and condition_2 (worst
-        of the images), solver, subspace_dimension, tolerance, mean_iterations, max_iterations, fallbacks.
+        |v| h / (2 D) over nodes and axes), start_residual_median, condition_1 and condition_2
+        (worst of the images), solver, subspace_dimension, tolerance, mean_iterations,
+        max_iterations, fallbacks.
     """
     rows = []
     for position, step in enumerate(bank.steps):

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from crosskrylov.exact import exact_log_density
 from crosskrylov.fokker_planck import check_residuals, score
 from crosskrylov.march_settings import march_options
 from crosskrylov.measurement import PeakMemory, pinned_threads
 from crosskrylov.seeds import SeedAssignment
 from crosskrylov.solvers import make_solver
 from crosskrylov.studies.common import relative_errors
+from crosskrylov.studies.reference import reference_log_density
 from crosskrylov.studies.trajectory import warm_up
 from crosskrylov.systems import SystemBank
 
@@ -83,9 +83,7 @@ def time_to_residual(
                             "n_seeds": 0 if seeds is None else len(seeds.seeds),
                             **row,
                             "score_error_vs_spsolve": _worst(scores, reference.get(position)),
-                            "score_error_vs_exact": _worst(
-                                scores, None if exact is None else exact[:, position]
-                            ),
+                            "score_error_vs_exact": _worst(scores, exact[:, position]),
                         }
                     )
     return pd.DataFrame(rows)
@@ -127,11 +125,9 @@ def _solve_timed(bank, position, method, options, tolerance, seeds, repeats) -> 
 
 
 def _exact_scores(bank: SystemBank):
-    """Return the exact scores at the bank's steps, (N, S, 2, H, W); None with drift."""
-    if bank.problem.drift is not None:
-        return None
-    times = bank.steps * bank.problem.time_step
-    return score(exact_log_density(bank.problem, bank.log_density, times), bank.problem.spacing)
+    """Return the reference scores at the bank's steps, (N, S, 2, H, W)."""
+    exact = reference_log_density(bank.problem, bank.log_density, bank.steps)
+    return score(exact, bank.problem.spacing)
 
 
 def _worst(scores, reference) -> float:

@@ -12,6 +12,7 @@ from crosskrylov.studies.convergence import convergence
 from crosskrylov.studies.downstream import downstream
 from crosskrylov.studies.error_budget import balanced_tolerance, error_budget
 from crosskrylov.studies.export import export_systems
+from crosskrylov.studies.reference import reference_log_density
 from crosskrylov.studies.system_summary import condition_estimates, system_summary
 from crosskrylov.studies.time_to_residual import amortise, time_to_residual
 from crosskrylov.studies.trajectory import history_table, run_trajectory
@@ -291,3 +292,13 @@ def replace_images(stored, n_images):
         matrix=stored.matrix.take((slice(None), chosen)),
         **fields,
     )
+
+
+def test_reference_with_a_vanishing_drift_is_the_exact_solution():
+    problem = replace(bank().problem, boundary="reflecting")
+    drifting = replace(problem, drift=lambda rows, cols, t: (0.0 * rows, 0.0 * cols))
+    exact = reference_log_density(problem, smooth_log_density(), [4, 8])
+    stepped = reference_log_density(drifting, smooth_log_density(), [4, 8])
+    assert np.abs(stepped - exact).max() < 1e-3
+    march_error = np.abs(bank().solution[2] - exact[:, 1]).max()
+    assert np.abs(stepped - exact).max() < 0.1 * march_error

@@ -84,8 +84,12 @@ rule solver_table:
             study_sets("trajectory"),
             solver=study_solvers("trajectory"),
         ),
-        exact_summaries=expand_runs("results/{images}/seed{seed}/exact_scores.json", exact_sets()),
-        exact_scores=expand_runs("results/{images}/seed{seed}/exact_scores.npz", exact_sets()),
+        exact_summaries=expand_runs(
+            "results/{images}/seed{seed}/exact_scores.json", study_sets("trajectory")
+        ),
+        exact_scores=expand_runs(
+            "results/{images}/seed{seed}/exact_scores.npz", study_sets("trajectory")
+        ),
         frozen=expand_runs(
             "results/{images}/seed{seed}/studies/time_to_residual.tsv",
             study_sets("time_to_residual"),
@@ -107,7 +111,7 @@ rule solver_table:
         "../../envs/numerics.yaml"
     params:
         marches=march_labels(),
-        exact=[label | {"solver": "exact_transform"} for label in run_labels(exact_sets())],
+        exact=run_labels(study_sets("trajectory")),
         frozen=frozen_labels(),
         tolerance=study("time_to_residual")["reported_tolerance"],
     script:

@@ -111,11 +111,6 @@ def march_labels():
     ]
 
 
-def exact_sets():
-    """Return the image sets of the marches that have an exact solution: all, without drift."""
-    return study_sets("trajectory") if config["equation"]["drift"]["kind"] == "zero" else []
-
-
 def frozen_labels():
     """Return the labels of the frozen study, with the number of time steps in the bank."""
     n_steps = len(study("bank")["at"])

@@ -31,7 +31,7 @@ rule exact_scores:
     """Compute the exact solution and its score at the stored steps, the reference for every error."""
     input:
         log_density="results/{images}/seed{seed}/log_density.npz",
-        library=library("exact.py", "fokker_planck.py", "measurement.py", "systems.py"),
+        library=library("studies/reference.py", "measurement.py", "systems.py"),
     output:
         scores="results/{images}/seed{seed}/exact_scores.npz",
         summary="results/{images}/seed{seed}/exact_scores.json",

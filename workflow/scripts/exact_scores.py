@@ -1,4 +1,4 @@
-"""Compute the exact log-densities and scores of every image at the stored steps."""
+"""Compute the reference log-densities and scores of every image: exact, where f = 0."""
 
 import time
 from typing import TYPE_CHECKING
@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crosskrylov.equation import problem_from_config
-from crosskrylov.exact import exact_log_density
 from crosskrylov.fokker_planck import score
 from crosskrylov.measurement import PeakMemory, pinned_threads
 from crosskrylov.script_io import load_npz, logged, save_npz, write_json
+from crosskrylov.studies.reference import reference_log_density
 from crosskrylov.systems import evenly_spaced_steps
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ def main(log_density_path, scores_path, summary_path, equation: dict, n_threads:
     problem = problem_from_config(equation, *initial.shape[1:])
     steps = evenly_spaced_steps(problem.time_steps, equation["stored_steps"])
     times = steps * problem.time_step
-    exact_log_density(problem, initial[:1], times[:1])  # imports and plans are not solver time
+    reference_log_density(problem, initial[:1], steps[:1])  # imports are not solver time
     with pinned_threads(n_threads):
         memory = PeakMemory()
         started = time.perf_counter()
-        log_density = exact_log_density(problem, initial, times)
+        log_density = reference_log_density(problem, initial, steps)
         seconds = time.perf_counter() - started
         peak = memory.megabytes()
     save_npz(
@@ -39,7 +39,7 @@ def main(log_density_path, scores_path, summary_path, equation: dict, n_threads:
     write_json(
         summary_path,
         {
-            "method": "exact",
+            "method": "exact_transform" if problem.drift is None else "density_form",
             "family": "exact",
             "n_images": len(initial),
             "height": problem.height,

@@ -44,10 +44,17 @@ def main(
         (run, summary, read_tsv(history), load_npz(trajectory)["log_density"])
         for (run, _, history, trajectory), summary in zip(marches, summaries, strict=True)
     ]
-    entries += [
-        (run, read_json(summary), None, exact[run["dataset"], run["seed"]])
-        for run, summary, _ in exact_solutions
-    ]
+    for run, summary_path, _ in exact_solutions:
+        summary = read_json(summary_path)
+        # not one of the configured solvers: it goes by the name of its method
+        entries.append(
+            (
+                run | {"solver": summary["method"]},
+                summary,
+                None,
+                exact[run["dataset"], run["seed"]],
+            )
+        )
     for run, summary, history, log_density in entries:
         key = run["dataset"], run["seed"]
         spacing = unit_spacing(run["image_size"], run["image_size"])
