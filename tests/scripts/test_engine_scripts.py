@@ -1,0 +1,80 @@
+"""The scripts of the engine's rules: parts, gathering, the table."""
+
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from crosskrylov.engine import ScoreStore
+from crosskrylov.script_io import read_json, read_tsv, save_npz
+
+SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
+EQUATION = {"time_steps": 10, "stored_steps": 3}
+
+
+def job(script, folder, **attributes):
+    """Run a script's guarded block as Snakemake would."""
+    attributes = {
+        key: SimpleNamespace(**value) if isinstance(value, dict) else value
+        for key, value in attributes.items()
+    }
+    snakemake = SimpleNamespace(log=[str(folder / f"{script}.log")], **attributes)
+    runpy.run_path(str(SCRIPTS / f"{script}.py"), {"snakemake": snakemake}, "__main__")
+
+
+@pytest.fixture
+def summary(tmp_path):
+    """The summary of an image set of five images, one of them broken, in three parts."""
+    images = np.random.default_rng(9).random((5, 3, 8, 8)).astype(np.float32)
+    images[3, 0, 0, 0] = np.nan
+    save_npz(tmp_path / "images.npz", images=images)
+    parts = [tmp_path / f"{part}-of-3" for part in (1, 2, 3)]
+    for path in parts:
+        job(
+            "precompute_scores",
+            tmp_path,
+            input={"images": tmp_path / "images.npz"},
+            output={"scores": path},
+            params={
+                "equation": EQUATION,
+                "density": {"method": "smoothed"},
+                "march": {"tolerance": "balanced"},
+                "engine": {"method": "batched", "storage": "float64"},
+            },
+            wildcards={"scatteritem": path.name, "seed": "17"},
+            threads=2,
+        )
+    job(
+        "gather_scores",
+        tmp_path,
+        input={"parts": parts},
+        output={"scores": tmp_path / "scores", "summary": tmp_path / "scores.json"},
+        params={"dataset": "toy", "seed": 17},
+    )
+    return tmp_path / "scores.json"
+
+
+def test_parts_are_gathered_in_order(summary):
+    store = ScoreStore.open(summary.parent / "scores")
+    assert store.shape == (5, 3, 2, 8, 8)
+    finite = np.isfinite(store[:]).all(axis=(1, 2, 3, 4))
+    assert finite.tolist() == [True, True, True, False, True]
+    content = read_json(summary)
+    assert [failure["image"] for failure in content["failures"]] == [3]
+    assert content["failed_images"] == 1
+    assert content["images"] == 5
+
+
+def test_the_table_says_which_engine_ran(summary):
+    job(
+        "engine_table",
+        summary.parent,
+        input={"summaries": [summary]},
+        output={"table": summary.parent / "engine.tsv"},
+    )
+    table = read_tsv(summary.parent / "engine.tsv")
+    assert table.loc[0, "method"] == "batched"
+    assert table.loc[0, "dataset"] == "toy"
+    assert 0 < table.loc[0, "max_relative_residual"] <= 1e-8
