@@ -10,47 +10,22 @@ include: "train_functions.smk"
 
 
 rule embed_scores:
-    """Transport the images along their scores (variant {params.embedding[variant]})."""
+    """Transport the images along their scores, as configured or as a variant of the ablation."""
     input:
-        **scores_from(config["embedding"]["scores"]),
+        unpack(lambda wildcards: scores_from(embedding_of(embedding_variant(wildcards))["scores"])),
         images="results/{images}/seed{seed}/images.npz",
         library=library("embedding.py", "equation.py", "fokker_planck.py", "script_io.py"),
     output:
-        embedded="results/{images}/seed{seed}/embedded.npz",
+        embedded="results/{images}/seed{seed}/{embedded}.npz",
     log:
-        "results/logs/{images}/seed{seed}/embed_scores.log",
+        "results/logs/{images}/seed{seed}/embed_scores-{embedded}.log",
     benchmark:
-        "results/benchmarks/{images}/seed{seed}/embed_scores.tsv"
+        "results/benchmarks/{images}/seed{seed}/embed_scores-{embedded}.tsv"
     conda:
         "../../envs/numerics.yaml"
     params:
         equation=equation,
-        embedding=embedding_of({}),
-    script:
-        "../scripts/embed_scores.py"
-
-
-rule embed_variant:
-    """Transport the images as variant {wildcards.variant} of the ablation does."""
-    input:
-        unpack(
-            lambda wildcards: scores_from(
-                embedding_of(ABLATION["variants"][wildcards.variant])["scores"]
-            )
-        ),
-        images="results/{images}/seed{seed}/images.npz",
-        library=library("embedding.py", "equation.py", "fokker_planck.py", "script_io.py"),
-    output:
-        embedded="results/{images}/seed{seed}/embedded/{variant}.npz",
-    log:
-        "results/logs/{images}/seed{seed}/embed_variant-{variant}.log",
-    benchmark:
-        "results/benchmarks/{images}/seed{seed}/embed_variant-{variant}.tsv"
-    conda:
-        "../../envs/numerics.yaml"
-    params:
-        equation=equation,
-        embedding=lambda wildcards: embedding_of(ABLATION["variants"][wildcards.variant]),
+        embedding=lambda wildcards: embedding_of(embedding_variant(wildcards)),
     script:
         "../scripts/embed_scores.py"
 

@@ -16,7 +16,7 @@ RUN = "results/training/{experiment}/{images}/{model}/seed{seed}/"
 wildcard_constraints:
     experiment="single_image|budget|ablation_single_image|ablation_budget|samplers",
     model="[A-Za-z][A-Za-z0-9_.-]*",
-    variant="|".join(ABLATION["variants"]) or "(?!)",
+    embedded="embedded(/[A-Za-z][A-Za-z0-9_.-]*)?",
 
 
 def is_ablation(wildcards):
@@ -51,6 +51,12 @@ def training_of(wildcards):
     if name == "single_image" and variant_of(wildcards).get("noise") is not None:
         reduced["single_image"]["noise"] = variant_of(wildcards)["noise"]
     return reduced
+
+
+def embedding_variant(wildcards):
+    """Return the ablation's variant that embedded images are made for, or nothing."""
+    name = wildcards.embedded.removeprefix("embedded").removeprefix("/")
+    return ABLATION["variants"][name] if name else {}
 
 
 def embedding_of(variant):
