@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -34,6 +34,15 @@ logger = logging.getLogger(__name__)
 MAX_CHUNK_IMAGES = 1000
 #: Fields of a block that are in memory at once beside the stored ones (see `BatchedMarch`).
 _WORKING_FIELDS = 18
+
+
+class _Sizes(NamedTuple):
+    """Worker threads, images per block and per chunk, and the most that a chunk may have."""
+
+    workers: int
+    block: int
+    chunk: int
+    most: int
 
 
 @dataclass
@@ -72,8 +81,8 @@ class _Plan:
         fields = _WORKING_FIELDS + 4 * len(self.steps)
         return 8 * fields * self.channels * self.problem.height * self.problem.width
 
-    def sizes(self) -> tuple[int, int, int]:
-        """Return images per block, per chunk, and per chunk at most, within the memory budget.
+    def sizes(self) -> _Sizes:
+        """Return what fits the memory budget.
 
         Raises
         ------
@@ -91,8 +100,9 @@ class _Plan:
             )
         block = max(1, options.n_block(self.problem) // self.channels)
         most = (budget - self.chunk_bytes_per_image) // self.block_bytes_per_image
-        block = max(1, min(block, most // options.n_workers))
-        left = budget - min(options.n_workers, most) * block * self.block_bytes_per_image
+        workers = min(options.n_workers, most)
+        block = max(1, min(block, most // workers))
+        left = budget - workers * block * self.block_bytes_per_image
         fitting = max(1, left // self.chunk_bytes_per_image)
         chunk = options.chunk_images or min(fitting, MAX_CHUNK_IMAGES, self.images.shape[0])
         if chunk > fitting:
@@ -100,7 +110,7 @@ class _Plan:
                 f"engine.chunk_images is {chunk}, but engine.memory_mb {options.memory_mb:g} holds "
                 f"only {fitting} images at a time; lower the one or raise the other."
             )
-        return block, chunk, fitting
+        return _Sizes(workers, block, chunk, fitting)
 
 
 def precompute_scores(
@@ -176,8 +186,8 @@ def precompute_scores(
     if density.get("method") == "kde":
         density["seed"] = seed
     plan = _Plan(source, problem, steps, density, options, march or MarchOptions(), first_image)
-    block, chunk, fitting = plan.sizes()
-    store = _open_or_create(Path(output), plan, equation, chunk, fitting, overwrite)
+    sizes = plan.sizes()
+    store = _open_or_create(Path(output), plan, equation, sizes, overwrite)
     todo = [
         number
         for number in range(store.n_chunks)
@@ -191,7 +201,7 @@ def precompute_scores(
     )
     method = options.resolved_method(problem)
     bar.set_description(method)
-    with bar, _one_thread_per_operation(), _Workers(plan, block) as workers:
+    with bar, _one_thread_per_operation(), _Workers(plan, sizes) as workers:
         for number in todo:
             started = time.perf_counter()
             values, record = workers.compute(store.rows(number), bar.update)
@@ -202,7 +212,7 @@ def precompute_scores(
     return ScoreStore.open(output)
 
 
-def _open_or_create(output, plan, equation, chunk_images, fitting, overwrite) -> ScoreStore:
+def _open_or_create(output, plan, equation, sizes, overwrite) -> ScoreStore:
     """Return the store in ``output``, a new one if there is none."""
     settings = {
         "images": plan.images.identity(),
@@ -211,18 +221,23 @@ def _open_or_create(output, plan, equation, chunk_images, fitting, overwrite) ->
         "engine": plan.options.identity(plan.problem),
         "version": crosskrylov.__version__,
     }
+    if settings["engine"]["method"] in ("batched", "solver"):
+        settings["march"] = asdict(plan.march)
     text = json.dumps(settings, sort_keys=True, default=str)
     fingerprint = hashlib.sha256(text.encode()).hexdigest()
+    for pattern in (".chunk-*.partial.*", ".manifest.*.partial.*"):
+        for leftover in output.glob(pattern):  # of a run that was killed while it wrote
+            leftover.unlink(missing_ok=True)
     if (output / MANIFEST).is_file():
         store = ScoreStore.open(output)
         if store.manifest["fingerprint"] == fingerprint:
             # the chunks on disk have the size they were begun with
             begun = int(store.manifest["chunk_images"])
-            if begun <= fitting:
+            if begun <= sizes.most:
                 return store
             if not overwrite:
                 raise ConfigError(
-                    f"engine.memory_mb holds {fitting} images at a time, but {output} was begun "
+                    f"engine.memory_mb holds {sizes.most} images at a time, but {output} was begun "
                     f"with {begun} per chunk; raise it, or overwrite the scores (--overwrite)."
                 )
         elif not overwrite:
@@ -244,7 +259,7 @@ def _open_or_create(output, plan, equation, chunk_images, fitting, overwrite) ->
         "steps": plan.steps.tolist(),
         "times": (plan.steps * plan.problem.time_step).tolist(),
         "spacing": plan.problem.spacing,
-        "chunk_images": chunk_images,
+        "chunk_images": sizes.chunk,
         "fingerprint": fingerprint,
         "settings": json.loads(text),
     }
@@ -267,11 +282,11 @@ def _one_thread_per_operation():
 class _Workers:
     """Threads that load images, compute blocks and fill a chunk."""
 
-    def __init__(self, plan: _Plan, block: int):
-        self._plan, self._block = plan, block
+    def __init__(self, plan: _Plan, sizes: _Sizes):
+        self._plan, self._block = plan, sizes.block
         self._local = threading.local()
         self._pool = ThreadPoolExecutor(
-            plan.options.n_workers,
+            sizes.workers,
             thread_name_prefix="engine",
             initializer=torch.set_num_threads,
             initargs=(1,),

@@ -117,8 +117,11 @@ def test_an_interrupted_run_resumes_at_the_chunk(tmp_path):
 
     with pytest.raises(PulledPlugError):
         compute(pixels, tmp_path / "scores", chunk_images=2, on_chunk=pull_plug)
+    leftover = tmp_path / "scores" / ".chunk-00003.99-abc.partial.npy"  # as kill -9 leaves it
+    leftover.write_bytes(b"half a chunk")
     made = []
     store = compute(pixels, tmp_path / "scores", chunk_images=5, on_chunk=made.append)
+    assert not leftover.exists()
     assert made == [3, 4]
     assert bytes_of(store) == bytes_of(complete)
 
