@@ -1,6 +1,6 @@
 """Score embedding: images transported along the pre-computed scores by the probability flow.
 
-Every pixel of every channel obeys the discrete flow (docs/method.md, Eq. E1)
+Every pixel of every channel obeys the discrete flow (docs/method.md, Eq. 24)
 
     x^n = x^{n-1} + (f - g^2/2 * D m^{n-1}) (t_n - t_{n-1}),
 
@@ -103,7 +103,7 @@ def embed_images(
     noise_scale: float = 0.1,
     seed: int = 0,
 ) -> Embedding:
-    """Transport every image along its scores (Eq. E1) and keep ``steps`` of the times.
+    """Transport every image along its scores (Eq. 24) and keep ``steps`` of the times.
 
     The flow is integrated over *all* stored times, with the score at the left end of each interval;
     the interval from 0 to the first stored time uses the first stored score when time 0 itself is

@@ -25,7 +25,7 @@ def _check(features, reference, minimum: int, what: str) -> tuple[np.ndarray, np
 
 
 def frechet_distance(features, reference, minimum: int | None = None) -> float:
-    """Return the Fréchet distance between Gaussians fitted to two sets of features (Eq. M1).
+    """Return the Fréchet distance between Gaussians fitted to two sets of features (Eq. 30).
 
     ||mu_1 - mu_2||^2 + tr(C_1 + C_2 - 2 (C_1 C_2)^(1/2)). Only on Inception-v3 (2015) features
     is it called FID.

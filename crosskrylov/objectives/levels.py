@@ -2,7 +2,7 @@
 
 With s = -eps / lambda the published loss || s lambda + z ||^2 / (2 g^2) becomes
 || eps - z ||^2 / (2 g^2): at one level, and for a constant g, denoising score matching *is* noise
-prediction (Eq. L2). What can differ between models is the schedule, the images that noise is added
+prediction (Eq. 26b). What can differ between models is the schedule, the images that noise is added
 to, and the target: exactly the arguments of `LevelObjective`.
 """
 

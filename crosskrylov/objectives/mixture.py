@@ -6,7 +6,7 @@ import torch
 def posterior_mean(
     x: torch.Tensor, data: torch.Tensor, signal: torch.Tensor, noise: torch.Tensor
 ) -> torch.Tensor:
-    """Return E[x_0 | x_t] when x_0 is uniform over ``data``, x_t = signal x_0 + noise z (X1).
+    """Return E[x_0 | x_t] when x_0 is uniform over ``data``, x_t = signal x_0 + noise z (Eq. 27).
 
     Parameters
     ----------

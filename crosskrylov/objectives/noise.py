@@ -2,7 +2,7 @@
 
 A level t has x_t = sqrt(a_t) x_0 + sqrt(1 - a_t) z, with a_t the cumulative alpha of DDPM. Divided
 by sqrt(a_t) this is x_0 + sigma_t z with sigma_t = sqrt((1 - a_t) / a_t): a variance-exploding
-schedule is a variance-preserving one seen through a change of scale (docs/method.md, Eq. L1).
+schedule is a variance-preserving one seen through a change of scale (docs/method.md, Eq. 26a).
 Storing a_t therefore serves every objective and every sampler.
 """
 

@@ -8,7 +8,7 @@ from crosskrylov.unet import TIME_SCALE
 
 
 class PublishedScoreObjective:
-    """E || s(x_eps, t) lambda + z ||^2 / (2 g^2) with x_eps = x^n + lambda z (Eq. T1).
+    """E || s(x_eps, t) lambda + z ||^2 / (2 g^2) with x_eps = x^n + lambda z (Eq. 25).
 
     All embedded steps of an image form one batch: the published loop takes one step at a time,
     which leaves a processor idle and changes nothing else. The norm is a mean over pixels, which

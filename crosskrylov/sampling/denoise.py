@@ -39,7 +39,7 @@ def denoise_published(
     seed: int = 0,
     keep: int = 0,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Run the published reverse iteration x += g^2 s(x, t) dt + c g sqrt(dt) z (Eq. S1).
+    """Run the published reverse iteration x += g^2 s(x, t) dt + c g sqrt(dt) z (Eq. 28).
 
     Parameters
     ----------

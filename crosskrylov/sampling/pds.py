@@ -1,7 +1,7 @@
 """Preconditioned diffusion sampling (PDS): a linear change of metric for Langevin-type samplers.
 
 M[x] = F^-1(R_f * F(R_s * x)) with F the 2-D discrete Fourier transform of each channel; R_f filters
-frequencies and R_s pixels (Eq. P1). Since F^-1 R_f F is real and symmetric,
+frequencies and R_s pixels (Eq. 29). Since F^-1 R_f F is real and symmetric,
 M M^T [s] = F^-1(R_f * F(R_s^2 * F^-1(R_f * F(s)))).
 """
 
@@ -61,7 +61,7 @@ def preconditioner_from_images(
     """Return the filters made from training images.
 
     With q_f = log(1 + mean |F(x)|^2) and q_s = mean x^2, each divided by its maximum, a filter is
-    R = ((q + alpha - 1) / alpha)^-1 (Eq. P3).
+    R = ((q + alpha - 1) / alpha)^-1 (Eq. 29d).
 
     Parameters
     ----------

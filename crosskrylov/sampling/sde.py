@@ -36,7 +36,7 @@ def langevin_step(
     z: torch.Tensor,
     preconditioner: Preconditioner | None = None,
 ) -> torch.Tensor:
-    """Return x + step M M^T s + sqrt(2 step) M z (Eq. P2; M = 1 without a preconditioner).
+    """Return x + step M M^T s + sqrt(2 step) M z (Eq. 29c; M = 1 without a preconditioner).
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def sample_reverse_sde(
     preconditioner: Preconditioner | None = None,
     corrector_snr: float = 0.0,
 ) -> torch.Tensor:
-    """Reverse diffusion (Euler-Maruyama), optionally with a Langevin corrector (Eq. S2).
+    """Reverse diffusion (Euler-Maruyama), optionally with a Langevin corrector (Eq. 29b).
 
     Parameters
     ----------
