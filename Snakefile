@@ -24,15 +24,14 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
-
-
-# While the stages are being built: those that exist.
-for stage in ("data", "systems", "seeds", "solve", "studies", "engine", "train", "evaluate"):
-    if Path(workflow.basedir, "workflow", "rules", f"{stage}.smk").exists():
-
-        include: f"workflow/rules/{stage}.smk"
-
-
+include: "workflow/rules/data.smk"
+include: "workflow/rules/systems.smk"
+include: "workflow/rules/seeds.smk"
+include: "workflow/rules/solve.smk"
+include: "workflow/rules/studies.smk"
+include: "workflow/rules/engine.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/targets.smk"
 

@@ -63,7 +63,7 @@ def test_rule_has_log_environment_and_benchmark(name):
 
 @pytest.mark.parametrize("file", RULE_FILES, ids=lambda file: file.stem)
 def test_files_that_rules_name_exist(file):
-    named = re.findall(r'(?:caption=|conda:\s*)"(\.\./[^"{]+)"', file.read_text())
+    named = re.findall(r'(?:caption=|conda:\s*)"(\.\./[^"]+)"', file.read_text())
     missing = [path for path in named if not (file.parent / path).is_file()]
     assert missing == []
 

@@ -355,7 +355,7 @@ rule plot_training_table:
     output:
         svg=report(
             "results/figures/{training_figure}.svg",
-            caption="../report/{training_figure}.rst",
+            caption="../report/plot_training_table.rst",
             category="Training",
         ),
         png="results/figures/{training_figure}.png",
