@@ -1,0 +1,304 @@
+"""The scripts of training and generation: what they write, and what they leave when they fail."""
+
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from crosskrylov.config import load_config
+from crosskrylov.errors import DataError
+from crosskrylov.script_io import load_npz, read_json, read_tsv, save_npz, write_json
+
+PROJECT = Path(__file__).parents[2]
+SCRIPTS = PROJECT / "workflow" / "scripts"
+RUN = {"dataset": "toy", "image_size": 8, "seed": 7}
+
+
+def script_main(name):
+    return runpy.run_path(str(SCRIPTS / f"{name}.py"))["main"]
+
+
+def run_as_job(name, log, **parts):
+    """Run the guarded block as Snakemake would; inputs may be asked for by ``get``."""
+    job = SimpleNamespace(log=[str(log)], **parts)
+    runpy.run_path(str(SCRIPTS / f"{name}.py"), {"snakemake": job}, "__main__")
+
+
+class Named(dict):
+    """Inputs as Snakemake hands them over: by attribute or by ``get``."""
+
+    __getattr__ = dict.__getitem__
+
+
+@pytest.fixture(scope="module")
+def sections():
+    config = load_config(PROJECT / "config.yaml", PROJECT / "tests" / "config" / "toy.yaml")
+    training = config["training"]
+    training["single_image"].update(max_steps=3, first_evaluation=2, targets=[0.01, 0.999])
+    training["budget"].update(max_steps=3, n_samples=60)
+    return SimpleNamespace(
+        unet=config["unet"],
+        training=training,
+        metrics=config["metrics"],
+        equation=config["equation"],
+        embedding=config["embedding"],
+    )
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory, sections):
+    """Images, scores, and images embedded with them."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(5)
+    images = rng.random((60, 1, 8, 8), dtype=np.float32)
+    save_npz(folder / "images.npz", images=images)
+    times = np.array([1 / 6, 0.5, 1.0])
+    save_npz(
+        folder / "log_density.npz",
+        log_density=rng.random((60, 3, 8, 8)),
+        times=times,
+        steps=[1, 3, 6],
+    )
+    write_json(folder / "summary.json", {"seconds": {"setup": 2.0, "solve": 4.0}})
+    script_main("embed_scores")(
+        folder / "images.npz",
+        folder / "log_density.npz",
+        folder / "summary.json",
+        folder / "embedded.npz",
+        sections.equation,
+        sections.embedding,
+        seed=7,
+    )
+    return folder
+
+
+def train_single(data, sections, folder, model="score_embedding"):
+    folder.mkdir(parents=True, exist_ok=True)
+    script_main("train_single_image")(
+        data / "images.npz",
+        data / "embedded.npz" if model == "score_embedding" else None,
+        folder / "curve.tsv",
+        folder / "training.json",
+        folder / "checkpoint",
+        folder / "state",
+        model,
+        3,
+        sections.equation,
+        sections.unet,
+        sections.training,
+        seed=7,
+        threads=1,
+    )
+
+
+def test_embedding_counts_the_seconds_of_the_scores(data):
+    arrays = load_npz(data / "embedded.npz")
+    assert arrays["embedded"].shape == (60, 3, 1, 8, 8)
+    assert arrays["embedded"].dtype == np.float32
+    assert 6.0 / 60 < arrays["precompute_seconds_per_image"] < 6.0 / 60 + 1.0
+    assert arrays["displacement_rms"].shape == (60, 3)
+
+
+@pytest.mark.parametrize("model", ["score_embedding", "ddpm", "ddpm_from_noise"])
+def test_single_image_from_training_to_result(data, sections, tmp_path, model):
+    train_single(data, sections, tmp_path, model)
+    assert not (tmp_path / "state").exists()
+    curve = read_tsv(tmp_path / "curve.tsv")
+    assert {"step", "train_seconds", "loss", "ssim", "ssim_global", "psnr_db", "mse"} <= set(curve)
+    script_main("denoise")(
+        data / "images.npz",
+        tmp_path / "checkpoint",
+        tmp_path / "denoised.npz",
+        model,
+        sections.training,
+        1.0,
+        seed=7,
+        threads=1,
+    )
+    embedded = data / "embedded.npz" if model == "score_embedding" else None
+    script_main("evaluate_single_image")(
+        tmp_path / "curve.tsv",
+        tmp_path / "training.json",
+        tmp_path / "denoised.npz",
+        embedded,
+        tmp_path / "result.json",
+        {**RUN, "experiment": "single_image", "model": model},
+        sections.training["single_image"]["targets"],
+        n_images=1,
+    )
+    result = read_json(tmp_path / "result.json")
+    assert result["steps"] == 3 and result["stopped_by"] == "max_steps"
+    assert [row["target_ssim"] for row in result["targets"]] == [0.01, 0.999]
+    assert not result["targets"][1]["reached"]
+    # the saved network is the one that was evaluated last
+    assert result["final"]["ssim"] == pytest.approx(curve["ssim"].iloc[-1], abs=1e-5)
+    assert (result["precompute_seconds"] > 0) == (model == "score_embedding")
+
+
+@pytest.mark.parametrize("model", ["score_embedding", "exact_target"])
+def test_budget_from_training_to_result_and_samplers(data, sections, tmp_path, model):
+    embedded = data / "embedded.npz" if model == "score_embedding" else None
+    checkpoint = tmp_path / "checkpoint"
+    script_main("train_budget")(
+        data / "images.npz",
+        embedded,
+        tmp_path / "curve.tsv",
+        tmp_path / "training.json",
+        checkpoint,
+        tmp_path / "state",
+        model,
+        "digit_classifier",
+        sections.unet,
+        sections.training,
+        seed=7,
+        threads=1,
+    )
+    assert "frechet_digit_classifier" in read_tsv(tmp_path / "curve.tsv")
+    script_main("sample")(
+        data / "images.npz",
+        checkpoint,
+        tmp_path / "samples.npz",
+        model,
+        sections.training,
+        seed=7,
+        threads=1,
+    )
+    run = {**RUN, "experiment": "budget", "model": model}
+    script_main("evaluate_budget")(
+        data / "images.npz",
+        tmp_path / "samples.npz",
+        checkpoint,
+        tmp_path / "training.json",
+        embedded,
+        tmp_path / "result.json",
+        run,
+        model,
+        "ddim",
+        "digit_classifier",
+        sections.training,
+        sections.metrics,
+        threads=1,
+    )
+    found = {entry["metric"]: entry for entry in read_json(tmp_path / "result.json")["quality"]}
+    assert {
+        "frechet_digit_classifier",
+        "kernel_digit_classifier",
+        "nearest_rms",
+        "nearest_ratio",
+        "score_matching_error",
+    } == set(found)  # and neither fid nor kid, which were not measured
+    assert found["nearest_rms"]["n_samples"] == 60
+    script_main("compare_samplers")(
+        data / "images.npz",
+        checkpoint,
+        tmp_path / "samplers.json",
+        {**run, "experiment": "samplers"},
+        model,
+        "digit_classifier",
+        sections.training,
+        sections.metrics,
+        threads=1,
+    )
+    quality = read_json(tmp_path / "samplers.json")["quality"]
+    assert {entry["sampler"] for entry in quality} == {"ddim", "pds_reverse_sde"}
+    # the configured sampler of the budget experiment appears with the same value
+    again = [
+        entry["value"]
+        for entry in quality
+        if entry["sampler"] == "ddim" and entry["metric"] == "frechet_digit_classifier"
+    ]
+    assert again == [pytest.approx(found["frechet_digit_classifier"]["value"])]
+
+
+def test_weights_with_a_wrong_checksum_stop_the_evaluation(data, sections, tmp_path):
+    weights = tmp_path / "weights.pth"
+    weights.write_bytes(b"something else")
+    metrics = {
+        **sections.metrics,
+        "inception": {"weights": str(weights), "download": False, "sha256": "6726825d"},
+    }
+    from crosskrylov.experiments.quality import measure_samples
+
+    images = load_npz(data / "images.npz")["images"]
+    with pytest.raises(DataError, match="SHA-256"):
+        measure_samples(images, images, "digit_classifier", metrics)
+
+
+def test_failing_training_leaves_an_error_in_the_log_and_no_result(data, sections, tmp_path):
+    broken = {**sections.training, "device": "cuda"}
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(SystemExit):
+        run_as_job(
+            "train_single_image",
+            tmp_path / "job.log",
+            input=Named(images=data / "images.npz", embedded=data / "embedded.npz"),
+            output=Named(
+                curve=tmp_path / "curve.tsv",
+                summary=tmp_path / "training.json",
+                checkpoint=tmp_path / "checkpoint",
+            ),
+            params=SimpleNamespace(
+                state=tmp_path / "state",
+                objective="score_embedding",
+                embedded_steps=3,
+                equation=sections.equation,
+                unet=sections.unet,
+                training=broken,
+            ),
+            wildcards=SimpleNamespace(seed="7"),
+            threads=1,
+        )
+    assert "training.device is 'cuda'" in (tmp_path / "job.log").read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["job.log"]
+
+
+def test_tables_and_figures_of_finished_runs(data, sections, tmp_path):
+    results, curves, strips = [], [], []
+    for model in ("dsm", "ddpm"):
+        folder = tmp_path / model
+        train_single(data, sections, folder, model)
+        script_main("denoise")(
+            data / "images.npz",
+            folder / "checkpoint",
+            folder / "denoised.npz",
+            model,
+            sections.training,
+            1.0,
+            seed=7,
+            threads=1,
+        )
+        script_main("evaluate_single_image")(
+            folder / "curve.tsv",
+            folder / "training.json",
+            folder / "denoised.npz",
+            None,
+            folder / "result.json",
+            {**RUN, "experiment": "single_image", "model": model},
+            [0.01],
+            n_images=1,
+        )
+        results.append(folder / "result.json")
+        curves.append(folder / "curve.tsv")
+        strips.append(folder / "denoised.npz")
+    script_main("training_table")(results, tmp_path / "training.tsv")
+    assert list(read_tsv(tmp_path / "training.tsv")["model"]) == ["ddpm", "dsm"]
+    figures = {
+        "plot_denoising_strip": (strips, results),
+        "plot_ssim_against_seconds": (curves, results),
+    }
+    for name, inputs in figures.items():
+        extra = {"targets": [0.01]} if name == "plot_ssim_against_seconds" else {}
+        script_main(name)(*inputs, tmp_path / f"{name}.svg", tmp_path / f"{name}.png", **extra)
+        assert (tmp_path / f"{name}.svg").stat().st_size > 1000
+    script_main("plot_training_table")(
+        tmp_path / "training.tsv", tmp_path / "t.svg", tmp_path / "t.png", "time_to_ssim"
+    )
+    script_main("plot_sample_grids")(
+        data / "images.npz", [], tmp_path / "g.svg", tmp_path / "g.png", models=[]
+    )
+    assert (tmp_path / "t.png").is_file() and (tmp_path / "g.png").is_file()
