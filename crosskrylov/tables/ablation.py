@@ -20,6 +20,8 @@ COLUMNS = (
 )
 #: The variant that the others are compared with.
 REFERENCE = "published"
+#: Models of the main experiments that are variants too, so that nothing is trained twice.
+MAIN_MODELS = {"score_embedding": REFERENCE, "dsm": "no_embedding"}
 
 
 def ablation_outcomes(results: Iterable[Mapping], target: float) -> pd.DataFrame:
@@ -31,14 +33,18 @@ def ablation_outcomes(results: Iterable[Mapping], target: float) -> pd.DataFrame
     Parameters
     ----------
     results : iterable of mapping
-        Contents of the ``result.json`` files of the ablations.
+        Contents of the ``result.json`` files of the ablations, and of the main experiments on the
+        same image sets, of which only `MAIN_MODELS` are taken.
     target : float
         Windowed SSIM.
     """
     rows = []
     for result in results:
+        is_main = not result["experiment"].startswith("ablation_")
+        if is_main and result["model"] not in MAIN_MODELS:
+            continue
         shared = {key: result[key] for key in ("dataset", "image_size", "seed")}
-        shared["variant"] = result["model"]
+        shared["variant"] = MAIN_MODELS[result["model"]] if is_main else result["model"]
         for at in result.get("targets", []):
             if at["target_ssim"] == target:
                 reached = at["reached"]

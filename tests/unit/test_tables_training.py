@@ -120,6 +120,13 @@ def test_ablation_tells_an_effect_from_the_spread_over_seeds():
     assert "slower" in sentence and "same" not in sentence
 
 
+def test_main_experiments_serve_as_variants():
+    results = [run("score_embedding", [0.96]), run("dsm", [0.1, 0.96]), run("ddpm", [0.96])]
+    table = ablation_table([*results, ablation("sum", 3, 3)], 0.95)
+    steps = table[table["outcome"] == "steps_to_ssim"].set_index("variant")["mean"]
+    assert steps.to_dict() == {"published": 1, "no_embedding": 2, "sum": 3}
+
+
 def test_one_seed_judges_nothing():
     results = [ablation("published", 10, 0), ablation("slower", 90, 0)]
     table = ablation_table(results, 0.95)

@@ -13,13 +13,15 @@ EXPERIMENTS = (
     "samplers",
 )
 RESULTS = {experiment: results_of(experiment) for experiment in EXPERIMENTS}
-ABLATION_RESULTS = RESULTS["ablation_single_image"] + RESULTS["ablation_budget"]
+VARIANTS = RESULTS["ablation_single_image"] + RESULTS["ablation_budget"]
+# with the main experiments on the same image sets: embedding as published, and none
+ABLATION_RESULTS = VARIANTS + main_results_of_ablation()
 
 if RESULTS["single_image"]:
     add_targets("single_image", "results/tables/training.tsv")
     for name in ("denoising_strip", "ssim_against_seconds", "time_to_ssim"):
         add_targets("single_image", expand("results/figures/{f}.{e}", f=name, e=["svg", "png"]))
-if ABLATION_RESULTS:
+if VARIANTS:
     add_targets("single_image", "results/tables/ablation.tsv")
     add_targets("single_image", expand("results/figures/ablation.{e}", e=["svg", "png"]))
 if RESULTS["budget"]:
@@ -90,7 +92,7 @@ rule evaluate_single_image:
         "../../envs/training.yaml"
     params:
         run=run_columns,
-        targets=config["training"]["single_image"]["targets"],
+        targets=lambda wildcards: training_of(wildcards)["single_image"]["targets"],
         n_images=len(config["training"]["single_image"]["images"]),
     script:
         "../scripts/evaluate_single_image.py"

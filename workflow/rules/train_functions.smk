@@ -48,8 +48,9 @@ def training_of(wildcards):
     parts = ("budget", "samplers") if name in ("budget", "samplers") else (name,)
     for part in parts:
         reduced[part] = {k: v for k, v in section[part].items() if k not in LISTING_KEYS}
-    if name == "single_image" and variant_of(wildcards).get("noise") is not None:
-        reduced["single_image"]["noise"] = variant_of(wildcards)["noise"]
+    if is_ablation(wildcards) and name == "single_image":
+        reduced[name]["targets"] = [ABLATION["target"]]
+        reduced[name]["noise"] = variant_of(wildcards)["noise"] or reduced[name]["noise"]
     return reduced
 
 
@@ -133,4 +134,15 @@ def of_first_seed(experiment):
         path
         for path in results_of(experiment)
         if any(path.startswith(folder) and seed in path for folder, seed in kept.items())
+    ]
+
+
+def main_results_of_ablation():
+    """Return the results of the main experiments that an ablation is compared with."""
+    return [
+        path
+        for name in ("single_image", "budget")
+        for path in results_of(name)
+        if path.split("/")[3] in ABLATION[name]["image_sets"]
+        and path.split("/")[4] in ("score_embedding", "dsm")
     ]
