@@ -143,6 +143,6 @@ def main_results_of_ablation():
         path
         for name in ("single_image", "budget")
         for path in results_of(name)
-        if path.split("/")[3] in ABLATION[name]["image_sets"]
-        and path.split("/")[4] in ("score_embedding", "dsm")
+        if Path(path).parts[3] in ABLATION[name]["image_sets"]
+        and Path(path).parts[4] in ("score_embedding", "dsm")
     ]
