@@ -61,7 +61,7 @@ rule denoise:
     benchmark:
         "results/benchmarks/training/{experiment}/{images}/{model}/seed{seed}/denoise.tsv"
     wildcard_constraints:
-        experiment="single_image|ablation_single_image",
+        experiment="single_image",
     conda:
         "../../envs/training.yaml"
     params:
@@ -76,9 +76,9 @@ rule evaluate_single_image:
     """Find what each target SSIM took, pre-computation counted."""
     input:
         unpack(embedded_images),
+        unpack(denoised_images),
         curve=f"{RUN}curve.tsv",
         summary=f"{RUN}training.json",
-        denoised=f"{RUN}denoised.npz",
         library=library("experiments/targets.py", "metrics/similarity.py", "script_io.py"),
     output:
         result=f"{RUN}result.json",

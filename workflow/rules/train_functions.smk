@@ -82,6 +82,13 @@ def embedded_images(wildcards):
     return {"embedded": folder + name}
 
 
+def denoised_images(wildcards):
+    """Return the denoised images of a run, as named input; an ablation shows none."""
+    folder = f"results/training/{wildcards.experiment}/{wildcards.images}/{wildcards.model}"
+    file = f"{folder}/seed{wildcards.seed}/denoised.npz"
+    return {} if is_ablation(wildcards) else {"denoised": file}
+
+
 def run_columns(wildcards):
     """Return the columns that identify a run in every table."""
     entry = image_set(wildcards)

@@ -20,8 +20,14 @@ def main(
     targets: list[float],
     n_images: int,
 ) -> None:
-    """Write what each target SSIM took, and the metrics of the final network (.json)."""
-    images = load_npz(denoised_path)
+    """Write what each target SSIM took, and the metrics of the final network if asked for (.json).
+
+    ``denoised_path`` and ``embedded_path`` may be None.
+    """
+    final = {}
+    if denoised_path is not None:
+        images = load_npz(denoised_path)
+        final["final"] = compare_images(images["denoised"], images["clean"])
     precompute_seconds = 0.0
     if embedded_path is not None:
         precompute_seconds = n_images * float(
@@ -34,7 +40,7 @@ def main(
             **read_json(summary_path),
             "precompute_seconds": precompute_seconds,
             "targets": times_to_targets(read_tsv(curve_path), targets),
-            "final": compare_images(images["denoised"], images["clean"]),
+            **final,
         },
     )
 
@@ -44,7 +50,7 @@ if __name__ == "__main__":
         main(
             curve_path=snakemake.input.curve,
             summary_path=snakemake.input.summary,
-            denoised_path=snakemake.input.denoised,
+            denoised_path=snakemake.input.get("denoised"),
             embedded_path=snakemake.input.get("embedded"),
             result_path=snakemake.output.result,
             run=snakemake.params.run,
