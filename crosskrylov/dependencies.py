@@ -5,7 +5,7 @@ imports.  The workflow therefore lists them as inputs, found here by reading imp
 """
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def source_files(folder: str | Path, names: Iterable[str]) -> list[str]:
 def imported_modules(file: str | Path) -> set[str]:
     """Return the dotted names inside the package that a Python file imports, at any indentation."""
     names = set()
-    for node in ast.walk(ast.parse(Path(file).read_text(encoding="utf-8"), str(file))):
+    for node in _statements(ast.parse(Path(file).read_text(encoding="utf-8"), str(file))):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
@@ -57,6 +57,14 @@ def imported_modules(file: str | Path) -> set[str]:
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
     return {name for name in names if name.startswith(f"{PACKAGE}.")}
+
+
+def _statements(node: ast.AST) -> Iterator[ast.stmt]:
+    """Yield every statement below ``node``; expressions, most of a tree, hold no imports."""
+    for field in ("body", "orelse", "handlers", "finalbody", "cases"):
+        for statement in getattr(node, field, ()):
+            yield statement
+            yield from _statements(statement)
 
 
 def _files_of(folder: Path, name: str) -> list[Path]:
