@@ -49,7 +49,7 @@ def plot_seconds_per_image(table: pd.DataFrame) -> plt.Figure:
             axis.set_xlim(chosen.seconds_per_image.min() / 3, chosen.seconds_per_image.max() * 6)
             steps = int(chosen.time_steps.iloc[0])
             axis.set_title(f"{entry.dataset}: {entry.image_size}², {steps} steps")
-            axis.set_xlabel("seconds per image (setup counted)")
+            axis.set_xlabel("seconds per image")
         axes[0][0].set_yticks(range(len(order)), [readable(name) for name in order])
         families = [f for f in FAMILY_ORDER if f in set(marches.family)]
         handles = [plt.Rectangle((0, 0), 1, 1, color=colours[family]) for family in families]

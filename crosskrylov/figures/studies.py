@@ -142,7 +142,7 @@ def plot_likeness(table: pd.DataFrame) -> plt.Figure:
                     for _, g in chosen.groupby("seed")
                 ]
                 spread = f" ± {np.std(correlation):.2f}" if len(correlation) > 1 else ""
-                axis.set_title(f"step {step}: rank correlation {np.mean(correlation):.2f}{spread}")
+                axis.set_title(rf"step {step}: $\rho$ = {np.mean(correlation):.2f}{spread}")
                 axis.set(xscale="log", yscale="log", xlabel=label)
             axes[row][0].set_ylabel("residual / start residual")
     return figure
