@@ -4,9 +4,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from crosskrylov.figures.style import PAGE_WIDTH, figure_style, palette_for, readable
-
-FAMILY_ORDER = ("direct", "krylov", "cross-matrix", "batched", "exact")
+from crosskrylov.figures.style import (
+    FAMILY_ORDER,
+    PAGE_WIDTH,
+    figure_style,
+    palette_for,
+    readable,
+)
 
 
 def plot_seconds_per_image(table: pd.DataFrame) -> plt.Figure:

@@ -4,7 +4,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from crosskrylov.figures.style import PAGE_WIDTH, figure_style, palette_for, readable
+from crosskrylov.figures.style import (
+    FAMILY_ORDER,
+    PAGE_WIDTH,
+    figure_style,
+    palette_for,
+    readable,
+    solver_styles,
+)
 
 _WIDTHS = {1: 4.4, 2: 5.8}  # inches, by number of columns; the page's width for more
 _BASES = ("start only", "nearest seed", "all seeds", "POD of increments", "own")
@@ -37,7 +44,8 @@ def outside_legend(figure, axis, columns: int = 3) -> None:
 def plot_time_to_residual(table: pd.DataFrame) -> plt.Figure:
     """Seconds and iterations per system against the residual reached, a column per image set."""
     sets = panels(table, "image_size", "dataset")
-    colours = palette_for(table.solver)
+    table = table.sort_values("family", key=lambda f: f.map(FAMILY_ORDER.index), kind="stable")
+    styles = solver_styles(dict(zip(table.solver, table.family)))
     table = table.assign(seconds=(table.setup_seconds + table.solve_seconds) / table.n_images)
     with figure_style():
         figure, axes = grid(2, len(sets), sharex=True)
@@ -50,18 +58,12 @@ def plot_time_to_residual(table: pd.DataFrame) -> plt.Figure:
                         continue  # direct solvers do not iterate
                     by_seed = group.groupby(["seed", "tolerance"])[quantity].mean().unstack("seed")
                     mean = by_seed.mean(axis=1)
-                    axis.plot(
-                        mean.index,
-                        mean,
-                        "o-",
-                        color=colours[solver],
-                        label=readable(solver),
-                    )
+                    axis.plot(mean.index, mean, label=readable(solver), **styles[solver])
                     axis.fill_between(
                         mean.index,
                         by_seed.min(axis=1),
                         by_seed.max(axis=1),
-                        color=colours[solver],
+                        color=styles[solver]["color"],
                         alpha=0.2,
                         lw=0,
                     )

@@ -17,6 +17,11 @@ from crosskrylov.script_io import atomic_path
 #: Width of a figure across a page, inches.
 PAGE_WIDTH = 7.2
 
+#: Families of solvers in the order of their colours, the same in every figure.
+FAMILY_ORDER = ("direct", "krylov", "cross-matrix", "batched", "exact")
+
+_MARKERS = "osD^v<>PX*ph"
+
 _SETTINGS = {
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -61,6 +66,28 @@ def palette_for(names: Iterable[str]) -> dict[str, tuple]:
     if len(names) > len(colours):
         colours = sns.husl_palette(len(names), l=0.55)
     return dict(zip(names, colours, strict=False))
+
+
+def solver_styles(families: dict[str, str]) -> dict[str, dict]:
+    """Return line properties of every solver: colour by family, marker and dashes inside it.
+
+    Parameters
+    ----------
+    families : dict of str to str
+        Solver name to family, in the order of the legend.
+    """
+    colours = palette_for(FAMILY_ORDER)
+    seen = dict.fromkeys(FAMILY_ORDER, 0)
+    styles = {}
+    for solver, family in families.items():
+        position = seen[family]
+        seen[family] += 1
+        styles[solver] = {
+            "color": colours[family],
+            "marker": _MARKERS[position % len(_MARKERS)],
+            "linestyle": ("-", "--", ":", "-.")[position % 4],
+        }
+    return styles
 
 
 def readable(name: str) -> str:
