@@ -86,16 +86,26 @@ def test_speedup_on_other_images_leaves_the_published_set_not_run():
     assert rows.verdict.tolist() == ["not run", "reproduced"]
 
 
-def test_budget_compares_the_best_samplers():
-    quality = pd.DataFrame(
-        [
-            ("budget", "photos32", "score_embedding", "euler", "frechet_x", 9.0, 32),
-            ("budget", "photos32", "score_embedding", "heun", "frechet_x", 3.0, 32),
-            ("budget", "photos32", "ddpm", "ddim", "frechet_x", 5.0, 32),
-            ("budget", "photos32", "ddpm", "ddim", "precision", 1.0, 32),
-        ],
-        columns=["experiment", "dataset", "model", "sampler", "metric", "value", "image_size"],
-    )
-    row = claims_table(solvers(), None, quality).iloc[-1]
-    assert (row.verdict, row.measured_value) == ("reproduced", "frechet_x 3 against 5")
-    assert claims_table(solvers(), None, quality[:2]).iloc[-1].verdict == "not run"
+BUDGET_COLUMNS = ["experiment", "dataset", "model", "sampler", "metric", "value", "image_size"]
+
+
+def budget_row(ours, ddpm):
+    rows = [("budget", "photos32", "score_embedding", "euler", "frechet_x", 9.0, 32)]
+    rows += [("budget", "photos32", "score_embedding", "heun", "frechet_x", v, 32) for v in ours]
+    rows += [("budget", "photos32", "ddpm", "ddim", "frechet_x", v, 32) for v in ddpm]
+    rows += [("budget", "photos32", "ddpm", "ddim", "precision", 1.0, 32)]
+    rows += [("budget", "elsewhere", "ddpm", "ddim", "frechet_x", 0.1, 32)]
+    return claims_table(solvers(), None, pd.DataFrame(rows, columns=BUDGET_COLUMNS)).iloc[-1]
+
+
+def test_budget_compares_the_best_samplers_beyond_the_spread_over_seeds():
+    row = budget_row([2.0, 4.0], [5.0, 6.0])
+    assert (row.verdict, row.measured_value) == ("reproduced", "frechet_x 3 against 5.5")
+    assert budget_row([2.0, 5.5], [5.0, 6.0]).verdict == "not reproduced"
+    assert budget_row([6.0, 7.0], [5.0, 5.0]).verdict == "not reproduced"
+
+
+def test_budget_gives_no_verdict_on_one_seed():
+    row = budget_row([3.0], [5.0])
+    assert row.verdict == "not run"
+    assert row.measured_value == "frechet_x 3 against 5 (one random seed)"
