@@ -20,7 +20,8 @@ rule precompute_scores:
     """Compute the scores of part {wildcards.scatteritem} of the images."""
     input:
         images="results/{images}/seed{seed}/images.npz",
-        library=library("engine", "solvers", "script_io.py"),
+        # the solvers find themselves; the command line of the engine plays no part here
+        library=library("engine/gather.py", "march_settings.py", "solvers", "script_io.py"),
     output:
         scores=temp(directory("results/{images}/seed{seed}/scores_parts/{scatteritem}")),
     log:
@@ -47,7 +48,7 @@ rule gather_scores:
     """Put the parts' scores together."""
     input:
         parts=gather.engine("results/{{images}}/seed{{seed}}/scores_parts/{scatteritem}"),
-        library=library("engine", "script_io.py"),
+        library=library("engine/gather.py", "script_io.py"),
     output:
         scores=directory("results/{images}/seed{seed}/scores"),
         summary="results/{images}/seed{seed}/scores.json",
