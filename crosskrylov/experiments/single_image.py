@@ -10,7 +10,7 @@ from crosskrylov.errors import ConfigError
 from crosskrylov.experiments.common import loop_options, run_fingerprint, schedules, stream_seed
 from crosskrylov.metrics.similarity import compare_images
 from crosskrylov.objectives.noise import NoiseLevels
-from crosskrylov.objectives.registry import single_image_objective
+from crosskrylov.objectives.registry import SCALED, single_image_objective
 from crosskrylov.sampling.denoise import denoise_from_level, denoise_published, noised_start
 from crosskrylov.training.loop import TrainingResult, train
 from crosskrylov.unet import build_unet
@@ -20,7 +20,9 @@ from crosskrylov.unet import build_unet
 #: sampling the image from pure noise, which is harder and tells nothing about denoising.
 SINGLE_IMAGE_MODELS = {
     "score_embedding": "score_embedding",
+    "score_embedding_scaled": "score_embedding_scaled",
     "dsm": "dsm",
+    "dsm_scaled": "dsm_scaled",
     "ddpm": "ddpm",
     "ddpm_from_noise": "ddpm",
 }
@@ -101,6 +103,7 @@ def denoise(
             final_time=final_time,
             diffusion=training["diffusion"],
             noise_scale=options["denoising_noise"],
+            output_noise=options["noise"] if model.endswith(SCALED) else 1.0,
             seed=stream_seed(seed, "sampling"),
             keep=keep,
         )
@@ -128,7 +131,7 @@ def train_single_image(
     images : ndarray, shape (N, C, H, W)
         The chosen image or images, in [0, 1].
     embedded : ndarray, shape (N, S, C, H, W), or None
-        Their embedded steps; only ``score_embedding`` uses them.
+        Their embedded steps; only the ``score_embedding`` models use them.
     times : ndarray, shape (S,)
         Embedded times; their number is the batch size per image of every model.
     unet, training : mapping
@@ -148,6 +151,8 @@ def train_single_image(
     options = training["single_image"]
     clean = torch.as_tensor(images)
     if embedded is None:
+        if model.startswith("score_embedding"):
+            raise ConfigError(f"Model {model!r} needs embedded images; run embed_scores first.")
         embedded = np.repeat(images[:, None], len(times), axis=1)
     objective = single_image_objective(
         SINGLE_IMAGE_MODELS[model],

@@ -28,6 +28,9 @@ class PublishedScoreObjective:
         g.
     images_per_batch : int
         Images whose S steps make one batch.
+    scaled : bool
+        The network's output is lambda times the score (Eq. 25a), not the score itself: it then has
+        the size of z, where the published output has to grow to 1 / lambda first.
     name : str
         Registry name.
     """
@@ -40,6 +43,7 @@ class PublishedScoreObjective:
         noise: float = 0.1,
         diffusion: float = 0.5,
         images_per_batch: int = 1,
+        scaled: bool = False,
         name: str = "score_embedding",
     ):
         if embedded.ndim != 5 or embedded.shape[1] != len(times):
@@ -53,6 +57,7 @@ class PublishedScoreObjective:
         self.noise = noise
         self.diffusion = diffusion
         self.images_per_batch = min(images_per_batch, len(embedded))
+        self.scaled = scaled
 
     def to(self, device: torch.device) -> "PublishedScoreObjective":
         """Move the data to ``device``."""
@@ -67,5 +72,6 @@ class PublishedScoreObjective:
         times = self.network_times.repeat(len(x))  # (B * S,)
         x = x.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         z = standard_normal(tuple(x.shape), generator, x.device)
-        score = network(x + self.noise * z, times).sample
-        return (score * self.noise + z).square().mean() / (2 * self.diffusion**2)
+        output = network(x + self.noise * z, times).sample
+        scaled_score = output if self.scaled else output * self.noise
+        return (scaled_score + z).square().mean() / (2 * self.diffusion**2)

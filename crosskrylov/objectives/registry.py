@@ -14,9 +14,15 @@ from crosskrylov.objectives.published import PublishedScoreObjective
 OBJECTIVES = {
     "score_embedding": "published score loss on images embedded with their scores",
     "dsm": "the same loss on the images themselves (embedding switched off)",
+    "score_embedding_scaled": "score_embedding with lambda times the score as output",
+    "dsm_scaled": "dsm with lambda times the score as output",
     "ddpm": "noise prediction over the linear schedule of 1,000 levels",
     "exact_target": "regression on the exact score of the noised data set",
 }
+
+
+#: Ending of the single-image models whose output is lambda times the score.
+SCALED = "_scaled"
 
 
 def _check_known(name: str) -> None:
@@ -35,8 +41,8 @@ def single_image_objective(
 
     Parameters
     ----------
-    name : {"score_embedding", "dsm", "ddpm"}
-        Model.
+    name : str
+        Key of `OBJECTIVES`, but for ``exact_target``.
     images : tensor, shape (N, C, H, W), in [0, 1]
         The image or images to denoise.
     embedded : tensor, shape (N, S, C, H, W), in [0, 1]
@@ -67,7 +73,7 @@ def single_image_objective(
             batch_size=steps * min(options["images_per_batch"], len(images)),
             name=name,
         )
-    if name == "dsm":
+    if name.removesuffix(SCALED) == "dsm":
         embedded = images[:, None].expand(-1, steps, -1, -1, -1)
     return PublishedScoreObjective(
         embedded,
@@ -76,6 +82,7 @@ def single_image_objective(
         noise=options["noise"],
         diffusion=options["diffusion"],
         images_per_batch=options["images_per_batch"],
+        scaled=name.endswith(SCALED),
         name=name,
     )
 
@@ -93,15 +100,27 @@ def budget_objective(
     Parameters
     ----------
     name : str
-        Key of `OBJECTIVES`.
+        Key of `OBJECTIVES`, but for the scaled models.
     images : tensor, shape (N, C, H, W), in [0, 1]
         Training images.
     embedded : tensor, shape (N, S, C, H, W), in [0, 1], or None
         Needed by ``score_embedding`` only.
     options : mapping
         ``batch_size``, ``diffusion`` (g), ``ddpm_levels``, ``score_levels``.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name, for a scaled model (over a schedule of levels every output is scaled
+        already), and for ``score_embedding`` without embedded images.
     """
     _check_known(name)
+    if name.endswith(SCALED):
+        raise ConfigError(
+            f"Model {name!r} is the same as {name.removesuffix(SCALED)!r} over a schedule of "
+            "levels; remove it from training.budget.models (it belongs in "
+            "training.single_image.models)."
+        )
     is_ddpm = name == "ddpm"
     if name == "score_embedding" and embedded is None:
         raise ConfigError("Model 'score_embedding' needs embedded images; run embed_scores first.")

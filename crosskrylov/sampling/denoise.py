@@ -36,6 +36,7 @@ def denoise_published(
     final_time: float = 1.0,
     diffusion: float = 0.5,
     noise_scale: float = 0.1,
+    output_noise: float = 1.0,
     seed: int = 0,
     keep: int = 0,
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -53,6 +54,8 @@ def denoise_published(
         T and g.
     noise_scale : float
         c (published: 0.1); no noise is added after the last step.
+    output_noise : float
+        What the network's output is divided by to give the score: lambda for a scaled model.
     seed : int
         Seed of the noise.
     keep : int
@@ -73,7 +76,7 @@ def denoise_published(
     for k in range(steps):
         t = torch.full((len(x),), (1 - k / steps) * TIME_SCALE, device=x.device)
         inputs = x.contiguous(memory_format=torch.channels_last)
-        x = x + diffusion**2 * dt * network(inputs, t).sample.float()
+        x = x + diffusion**2 * dt / output_noise * network(inputs, t).sample.float()
         if k < steps - 1 and noise_scale:
             z = torch.randn(x.shape, generator=generator).to(x.device)
             x = x + noise_scale * diffusion * math.sqrt(dt) * z

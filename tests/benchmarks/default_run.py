@@ -1,9 +1,10 @@
 """Run the whole default experiment in an empty folder and print what it took.
 
-    python tests/benchmarks/default_run.py [--cores 2] [--configfile presets/x.yaml] [--keep FOLDER]
+    python tests/benchmarks/default_run.py [--cores 2] [--configfile X.yaml ...] [--keep FOLDER]
 
 Prints wall-clock, the peak memory of the process tree (sum of resident sets: shared pages count
-once per process, so this is an upper bound), the slowest jobs, and the quality that was reached.
+once per process, so this is an upper bound), the share of training and generation, the slowest
+jobs, and the quality that was reached.
 """
 
 import argparse
@@ -30,11 +31,12 @@ def tree_memory_gib(process: psutil.Process) -> float:
     return total / 2**30
 
 
-def run(folder: Path, cores: int, configfile: str | None) -> tuple[int, float, float]:
+def run(folder: Path, cores: int, configfiles: list[str]) -> tuple[int, float, float]:
     """Run Snakemake with ``folder`` as its directory; return status, seconds and peak GiB."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     command += ["--directory", str(folder), "--cores", str(cores)]
-    command += ["--configfile", str(Path(configfile).resolve())] if configfile else []
+    if configfiles:
+        command += ["--configfile", *(str(Path(name).resolve()) for name in configfiles)]
     started, peak = time.perf_counter(), 0.0
     with open(folder / "snakemake.log", "w") as log:
         child = psutil.Popen(command, stdout=log, stderr=subprocess.STDOUT)
@@ -45,6 +47,23 @@ def run(folder: Path, cores: int, configfile: str | None) -> tuple[int, float, f
                 break
             time.sleep(0.2)
     return child.wait(), time.perf_counter() - started, peak
+
+
+def seconds_of(folder: Path, part: str) -> float:
+    """Return the wall-clock during which jobs ran whose benchmark file is below ``part``.
+
+    Jobs side by side count once: it is the length of the union of their intervals, each of which
+    ends when its benchmark file was written.
+    """
+    intervals = []
+    for path in (folder / "results" / "benchmarks" / part).rglob("*.tsv"):
+        end = path.stat().st_mtime
+        intervals.append((end - pd.read_csv(path, sep="\t")["s"].max(), end))
+    total, reached = 0.0, float("-inf")
+    for start, end in sorted(intervals):
+        total += max(end - max(start, reached), 0.0)
+        reached = max(reached, end)
+    return total
 
 
 def slowest_jobs(folder: Path, n: int = 12) -> pd.DataFrame:
@@ -63,7 +82,7 @@ def main() -> int:
     """Run, print, and return Snakemake's exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--configfile", help="overlay, e.g. presets/study.yaml")
+    parser.add_argument("--configfile", nargs="+", default=[], help="overlays, in this order")
     parser.add_argument("--keep", help="run in this folder and keep it (default: a temporary one)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -75,7 +94,9 @@ def main() -> int:
         )
         print(f"peak memory of the process tree {peak:.2f} GiB")
         disk = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) / 2**20
-        print(f"disk {disk:.0f} MiB in {folder if arguments.keep else 'a temporary folder'}\n")
+        print(f"disk {disk:.0f} MiB in {folder if arguments.keep else 'a temporary folder'}")
+        share = seconds_of(folder, "training")
+        print(f"training, generation and their metrics: {share / 60:.2f} min of the wall-clock\n")
         print(slowest_jobs(folder).to_string(index=False, float_format="%.1f"))
         training = folder / "results" / "tables" / "training.tsv"
         if training.exists():

@@ -1,9 +1,14 @@
 """What the engines cost, against assembly + SpSolve, on this machine and in one run.
 
-    python tests/benchmarks/engine.py speed [--sizes 32 64 128]
-    python tests/benchmarks/engine.py images [--counts 1000 10000 50000] [--method auto]
-    python tests/benchmarks/engine.py pixels [--sizes 32 64 128 256] [--figure cost.svg]
-    python tests/benchmarks/engine.py gpu
+    PYTHONPATH=. python tests/benchmarks/engine.py WHAT
+
+with WHAT one of
+
+    speed [--sizes 32 64 128]
+    images [--counts 1000 10000 50000] [--method auto]
+    pixels [--sizes 32 64 128 256] [--figure cost.svg]
+    rounding [--sizes 32 64]
+    gpu
 
 Engine times are those of `precompute_scores` as a user calls it: initial densities, the march,
 scores and the disk are in them.  SpSolve's are the march alone (vectorised assembly, conversion,

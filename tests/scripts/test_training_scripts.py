@@ -78,7 +78,7 @@ def train_single(data, sections, folder, model="score_embedding"):
     folder.mkdir(parents=True, exist_ok=True)
     script_main("train_single_image")(
         data / "images.npz",
-        data / "embedded.npz" if model == "score_embedding" else None,
+        data / "embedded.npz" if model.startswith("score_embedding") else None,
         folder / "curve.tsv",
         folder / "training.json",
         folder / "checkpoint",
@@ -101,7 +101,9 @@ def test_embedding_counts_the_seconds_of_the_scores(data):
     assert arrays["displacement_rms"].shape == (60, 3)
 
 
-@pytest.mark.parametrize("model", ["score_embedding", "ddpm", "ddpm_from_noise"])
+@pytest.mark.parametrize(
+    "model", ["score_embedding", "score_embedding_scaled", "ddpm", "ddpm_from_noise"]
+)
 def test_single_image_from_training_to_result(data, sections, tmp_path, model):
     train_single(data, sections, tmp_path, model)
     assert not (tmp_path / "state").exists()
@@ -117,7 +119,7 @@ def test_single_image_from_training_to_result(data, sections, tmp_path, model):
         seed=7,
         threads=1,
     )
-    embedded = data / "embedded.npz" if model == "score_embedding" else None
+    embedded = data / "embedded.npz" if model.startswith("score_embedding") else None
     script_main("evaluate_single_image")(
         tmp_path / "curve.tsv",
         tmp_path / "training.json",
@@ -134,7 +136,7 @@ def test_single_image_from_training_to_result(data, sections, tmp_path, model):
     assert not result["targets"][1]["reached"]
     # the saved network is the one that was evaluated last
     assert result["final"]["ssim"] == pytest.approx(curve["ssim"].iloc[-1], abs=1e-5)
-    assert (result["precompute_seconds"] > 0) == (model == "score_embedding")
+    assert (result["precompute_seconds"] > 0) == model.startswith("score_embedding")
 
 
 @pytest.mark.parametrize("model", ["score_embedding", "exact_target"])

@@ -74,6 +74,17 @@ def test_published_loss_vanishes_for_the_exact_score_of_one_image(images):
     assert np.mean(zero) == pytest.approx(2.0, rel=0.1)
 
 
+def test_scaled_output_is_the_same_loss_of_another_network(images):
+    embedded, times = images[:, None], torch.ones(1)
+    published = PublishedScoreObjective(embedded, times, noise=0.2)
+    scaled = PublishedScoreObjective(embedded, times, noise=0.2, scaled=True)
+    a_score = Oracle(lambda x, t: x.cos())
+    expected = published.loss(a_score, generator(2))
+    times_noise = Oracle(lambda x, t: 0.2 * x.cos())
+    torch.testing.assert_close(scaled.loss(times_noise, generator(2)), expected)
+    assert abs(scaled.loss(a_score, generator(2)) - expected) > 0.1
+
+
 def test_published_times_are_scaled_to_the_network_range(images):
     seen = []
     objective = PublishedScoreObjective(images[:1, None], torch.tensor([1.0]), final_time=2.0)
@@ -137,6 +148,8 @@ def test_registry_names_what_is_wrong(images):
         budget_objective("gan", images, embedded, OPTIONS)
     with pytest.raises(ConfigError, match="same as 'dsm'"):
         single_image_objective("exact_target", images, embedded, torch.ones(1), OPTIONS)
+    with pytest.raises(ConfigError, match=r"same as 'dsm'.*training\.single_image\.models"):
+        budget_objective("dsm_scaled", images, None, OPTIONS)
     with pytest.raises(ConfigError, match="embed_scores"):
         budget_objective("score_embedding", images, None, OPTIONS)
     with pytest.raises(ConfigError, match="sigma_min"):
@@ -151,6 +164,12 @@ def test_models_differ_only_where_they_should(images):
     assert np.array_equal(se.levels.alphas_cumprod, dsm.levels.alphas_cumprod)
     assert se.weight == dsm.weight == 2.0
     single = single_image_objective("dsm", images[:1], embedded[:1], torch.ones(1), OPTIONS)
-    assert torch.equal(single.embedded, images[:1, None])
+    assert torch.equal(single.embedded, images[:1, None]) and not single.scaled
+    scaled = single_image_objective("dsm_scaled", images[:1], embedded[:1], torch.ones(1), OPTIONS)
+    assert torch.equal(scaled.embedded, single.embedded) and scaled.scaled
+    both = single_image_objective(
+        "score_embedding_scaled", images[:1], embedded[:1], torch.ones(1), OPTIONS
+    )
+    assert torch.equal(both.embedded, embedded[:1]) and both.scaled
     ddpm = single_image_objective("ddpm", images[:1], embedded[:1], torch.ones(1), OPTIONS)
     assert ddpm.batch_size == 1 and ddpm.images.min() < 0

@@ -88,6 +88,12 @@ def test_published_denoiser_is_the_iteration_written_out():
     torch.testing.assert_close(result, x)
     torch.testing.assert_close(path[-1], result)
     assert times == [1000.0, 750.0, 500.0, 250.0]
+
+    def scaled_network(x, t):
+        return SimpleNamespace(sample=0.3 * network(x, t).sample)
+
+    scaled, _ = denoise_published(scaled_network, start, steps=4, noise_scale=0.0, output_noise=0.3)
+    torch.testing.assert_close(scaled, result)
     noisy, _ = denoise_published(network, start, steps=4, noise_scale=0.1)
     assert 0 < (noisy - result).abs().max() < 0.3
 

@@ -1,6 +1,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -218,3 +219,12 @@ def test_device_is_checked(monkeypatch):
         select_device("cuda")
     with pytest.raises(ConfigError, match="'tpu'"):
         select_device("tpu")
+
+
+def test_embedding_models_need_embedded_images():
+    from crosskrylov.experiments.single_image import train_single_image
+
+    image = np.zeros((1, 1, 8, 8), dtype=np.float32)
+    for model in ("score_embedding", "score_embedding_scaled"):
+        with pytest.raises(ConfigError, match=f"'{model}' needs embedded images"):
+            train_single_image(model, image, None, np.ones(1), {}, {"single_image": {}}, 1.0, 1)

@@ -12,7 +12,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 LISTING_KEYS = ("image_sets", "models", "variants")
 
 #: Models whose training uses pre-computed scores.
-SCORE_MODELS = ("score_embedding",)
+SCORE_MODELS = ("score_embedding", "score_embedding_scaled")
 
 ABLATION = config["training"]["ablation"]
 
@@ -42,7 +42,9 @@ def variant_of(wildcards):
 
 def objective(wildcards):
     """Return the model that {model} trains; every ablation is one of score embedding."""
-    return "score_embedding" if is_ablation(wildcards) else wildcards.model
+    if not is_ablation(wildcards):
+        return wildcards.model
+    return "score_embedding_scaled" if variant_of(wildcards)["scaled"] else "score_embedding"
 
 
 def training_of(wildcards):
@@ -120,11 +122,11 @@ def results_of(experiment):
     section = config["training"].get(experiment, {})
     if experiment.startswith("ablation_"):
         image_sets = ABLATION[experiment.removeprefix("ablation_")]["image_sets"]
-        # lambda is a setting of the single-image loss: over a schedule of levels there is none
+        # lambda and what it scales belong to the single-image loss: a schedule of levels has neither
         models = [
             name
             for name, variant in ABLATION["variants"].items()
-            if experiment == "ablation_single_image" or variant["noise"] is None
+            if experiment == "ablation_single_image" or not (variant["noise"] or variant["scaled"])
         ]
     else:
         image_sets, models = section["image_sets"], section["models"]
