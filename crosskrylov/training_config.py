@@ -18,7 +18,8 @@ def check_training(config: Mapping) -> None:
     ------
     ConfigError
         For the first problem: U-Net and image sizes, image indices, samplers without a trained
-        model, scores of an unknown solver, an ablation target that is never measured.
+        model, scores of an unknown solver, unknown variants of the ablation, a target of it that
+        is never measured.
     """
     training = config["training"]
     trained = _trained_image_sets(training)
@@ -45,6 +46,14 @@ def check_training(config: Mapping) -> None:
                 "not train: add it there or remove it here."
             )
     ablation = training["ablation"]
+    for part in ("single_image", "budget"):
+        unknown = sorted(set(ablation[part]["variants"] or ()) - set(ablation["variants"]))
+        if unknown:
+            raise ConfigError(
+                f"training.ablation.{part}.variants names {unknown[0]!r}, which is none of "
+                f"training.ablation.variants ({', '.join(ablation['variants'])}): add it there or "
+                "remove it here."
+            )
     targets = training["single_image"]["targets"]
     if ablation["single_image"]["image_sets"] and ablation["target"] not in targets:
         raise ConfigError(

@@ -121,12 +121,17 @@ def results_of(experiment):
     """Return the results of all runs of an experiment."""
     section = config["training"].get(experiment, {})
     if experiment.startswith("ablation_"):
-        image_sets = ABLATION[experiment.removeprefix("ablation_")]["image_sets"]
+        part = ABLATION[experiment.removeprefix("ablation_")]
+        image_sets = part["image_sets"]
+        wanted = ABLATION["variants"] if part["variants"] is None else part["variants"]
         # lambda and what it scales belong to the single-image loss: a schedule of levels has neither
         models = [
             name
             for name, variant in ABLATION["variants"].items()
-            if experiment == "ablation_single_image" or not (variant["noise"] or variant["scaled"])
+            if name in wanted
+            and (
+                experiment == "ablation_single_image" or not (variant["noise"] or variant["scaled"])
+            )
         ]
     else:
         image_sets, models = section["image_sets"], section["models"]
