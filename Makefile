@@ -1,6 +1,7 @@
 # make reproduce   the default experiment and its report, from nothing but Python >= 3.11
 # make test        lint and tests
 # make study       the full study (presets/study.yaml), then its snapshot in docs/results/
+# make generation  what the study leaves out of generation (presets/generation.yaml), then the same
 # Each of them first makes .venv from envs/requirements.lock, unless that has been done.
 # Options: CORES=4 (default: all), PYTHON=/path/to/python3.12, ARGS="--config random_seeds=[1,2]".
 
@@ -14,6 +15,8 @@ PYTHON ?= $(shell for name in python3 python3.11 python3.12 python3.13 python; d
 	done; true)
 CORES ?= all
 ARGS ?=
+# What docs/results/ names as the origin of its contents.
+COMMAND ?= make study
 
 LOCK := envs/requirements.lock
 BIN := .venv/bin
@@ -21,7 +24,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed-$(shell cksum < $(LOCK) | cut -d ' ' -f 1)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(ARGS)
 
-.PHONY: help environment reproduce study snapshot test lint format pins clean
+.PHONY: help environment reproduce study generation snapshot test lint format pins clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -46,8 +49,12 @@ study: $(STAMP) ## run the full study (it continues where it was stopped) and ke
 	$(SNAKEMAKE) --configfile presets/study.yaml
 	$(MAKE) snapshot
 
+generation: $(STAMP) ## add exact targets and samplers to the study and keep the results
+	$(SNAKEMAKE) --configfile presets/study.yaml presets/generation.yaml
+	$(MAKE) snapshot COMMAND="make study generation"
+
 snapshot: $(STAMP) ## copy tables and figures to docs/results/ with their origin
-	$(BIN)/python -m crosskrylov.snapshot --command "make study"
+	$(BIN)/python -m crosskrylov.snapshot --command "$(COMMAND)"
 
 test: lint ## lint, then run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
