@@ -36,6 +36,14 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/targets.smk"
 
 
+onstart:
+    # Snakemake's limit of job starts, on by default, weighs up all waiting jobs once a second for every
+    # job that has finished: in a run of hundreds of jobs that takes half a core beside the jobs that are
+    # timed. On one machine there is nothing to limit.
+    if workflow.local_exec and hasattr(workflow, "scheduler"):
+        workflow.scheduler.job_rate_limiter = None
+
+
 rule all:
     """Everything that the configuration asks for."""
     default_target: True
