@@ -91,6 +91,12 @@ def test_one_changed_value_reruns_the_rules_that_use_it(edited):
     assert changed == {"record_provenance", "all"}
 
 
+def test_comparing_other_samplers_trains_nothing_again(edited):
+    changed = planned_rules(edited, "--config", "training={samplers: {samplers: [ddim]}}")
+    assert "compare_samplers" in changed
+    assert not {"train_budget", "sample", "evaluate_budget", "train_single_image"} & changed
+
+
 def test_report_shows_every_figure_and_table(finished, tmp_path):
     report = tmp_path / "report.html"
     run_snakemake("--report", report, *RUN, cwd=finished)

@@ -56,6 +56,9 @@ def training_of(wildcards):
     parts = ("budget", "samplers") if name in ("budget", "samplers") else (name,)
     for part in parts:
         reduced[part] = {k: v for k, v in section[part].items() if k not in LISTING_KEYS}
+    if name == "budget":  # of the samplers' section it needs the settings, not what is compared
+        for key in ("samplers", "function_evaluations"):
+            del reduced["samplers"][key]
     if is_ablation(wildcards) and name == "single_image":
         reduced[name]["targets"] = [ABLATION["target"]]
         reduced[name]["noise"] = variant_of(wildcards)["noise"] or reduced[name]["noise"]
