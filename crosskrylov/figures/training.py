@@ -1,6 +1,7 @@
 """Figures of the training experiments."""
 
 import itertools
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -235,13 +236,15 @@ def _lines_by_panel(table, x: str, hue: str, label: str, scale: str) -> plt.Figu
     return figure
 
 
-def plot_ablation(outcomes: pd.DataFrame) -> plt.Figure:
-    """Every run of every variant, and its mean, a panel per outcome.
+def plot_ablation(outcomes: pd.DataFrame, sentence: str) -> plt.Figure:
+    """Every run of every variant, and its mean, a panel per outcome, above it the finding.
 
     Parameters
     ----------
     outcomes : DataFrame
         `crosskrylov.tables.ablation.ablation_outcomes`.
+    sentence : str
+        `crosskrylov.tables.ablation.ablation_sentence`.
     """
     outcomes = outcomes.dropna(subset=["value"])
     panels = sorted(set(zip(outcomes["dataset"], outcomes["outcome"])))
@@ -249,10 +252,11 @@ def plot_ablation(outcomes: pd.DataFrame) -> plt.Figure:
         figure, axes = plt.subplots(
             1,
             max(len(panels), 1),
-            figsize=(PAGE_WIDTH, 0.28 * outcomes["variant"].nunique() + 1.3),
+            figsize=(PAGE_WIDTH, 0.28 * outcomes["variant"].nunique() + 1.7),
             squeeze=False,
             sharey=True,
         )
+        figure.suptitle(textwrap.fill(sentence, 100), fontsize="small")
         for axis, (dataset, outcome) in zip(axes[0], panels):
             chosen = outcomes[(outcomes["dataset"] == dataset) & (outcomes["outcome"] == outcome)]
             sns.pointplot(

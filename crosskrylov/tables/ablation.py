@@ -108,16 +108,18 @@ def ablation_table(results: Iterable[Mapping], target: float) -> pd.DataFrame:
 def ablation_sentence(table: pd.DataFrame) -> str:
     """Return the finding in one plain sentence."""
     judged = table.dropna(subset=["beyond_seed_spread"])
+    failed = sorted(set(table["variant"][table["n_seeds"] == 0]))
+    never = f" No seed reached the target with {', '.join(failed)}." if failed else ""
     if judged.empty:
-        return "The ablation has too few seeds to tell a variant's effect from chance."
+        return f"The ablation has too few seeds to tell a variant's effect from chance.{never}"
     changed = judged[judged["beyond_seed_spread"].astype(bool)]
     if changed.empty:
         return (
-            f"None of the {judged['variant'].nunique()} variants changes an outcome by more than "
-            "the spread over seeds."
+            f"None of the {judged['variant'].nunique()} other variants changes an outcome by more "
+            f"than the spread over seeds.{never}"
         )
     names = ", ".join(
         f"{variant} ({', '.join(group['outcome'])})"
         for variant, group in changed.groupby("variant")
     )
-    return f"Beyond the spread over seeds, these variants change the outcome: {names}."
+    return f"Beyond the spread over seeds, these variants change the outcome: {names}.{never}"

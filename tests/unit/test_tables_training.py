@@ -118,6 +118,10 @@ def test_ablation_tells_an_effect_from_the_spread_over_seeds():
     assert table.loc[("slower", "steps_to_ssim"), "beyond_seed_spread"] is True
     sentence = ablation_sentence(table.reset_index())
     assert "slower" in sentence and "same" not in sentence
+    never = run("hopeless", [0.1])
+    results += [{**never, "experiment": "ablation_single_image", "seed": k} for k in range(3)]
+    sentence = ablation_sentence(ablation_table(results, 0.95))
+    assert sentence.endswith("No seed reached the target with hopeless.")
 
 
 def test_main_experiments_serve_as_variants():

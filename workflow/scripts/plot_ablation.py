@@ -5,16 +5,17 @@ from typing import TYPE_CHECKING
 from crosskrylov.figures.style import save_figure
 from crosskrylov.figures.training import plot_ablation
 from crosskrylov.script_io import logged, read_json
-from crosskrylov.tables.ablation import ablation_outcomes
+from crosskrylov.tables.ablation import ablation_outcomes, ablation_sentence, ablation_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
 def main(result_paths, svg_path, png_path, target: float) -> None:
-    """Draw outcomes with the range over seeds of the published variant shaded (.svg, .png)."""
-    outcomes = ablation_outcomes([read_json(path) for path in result_paths], target)
-    save_figure(plot_ablation(outcomes), svg_path, png_path)
+    """Draw outcomes, the range over seeds of the published variant shaded (.svg, .png)."""
+    results = [read_json(path) for path in result_paths]
+    sentence = ablation_sentence(ablation_table(results, target))
+    save_figure(plot_ablation(ablation_outcomes(results, target), sentence), svg_path, png_path)
 
 
 if __name__ == "__main__":
