@@ -20,6 +20,9 @@ from crosskrylov.script_io import atomic_folder, read_tsv
 #: Longer tables are linked, not printed.
 LONGEST_PRINTED_TABLE = 60
 
+#: A larger table (one row per pair of images) is left out, in bytes: the figures show what is in it.
+LARGEST_TABLE = 1_000_000
+
 #: A larger SVG (a scatter of many points) is kept as PNG only, in bytes.
 LARGEST_SVG = 1_000_000
 
@@ -72,9 +75,13 @@ def keep_results(
                 lines += _caption(captions, name)
         lines += ["", "## Tables"]
         for file in tables:
-            shutil.copy(file, folder / "tables" / file.name)
-            lines += ["", f"### {file.stem}", "", f"[tables/{file.name}](tables/{file.name})"]
+            lines += ["", f"### {file.stem}"]
             lines += _caption(captions, file.stem)
+            if file.stat().st_size > LARGEST_TABLE:
+                lines += ["", f"Too large to be kept here ({len(read_tsv(file))} rows)."]
+                continue
+            shutil.copy(file, folder / "tables" / file.name)
+            lines += ["", f"[tables/{file.name}](tables/{file.name})"]
             lines += _printed(read_tsv(file))
         readme = folder / "README.md"
         readme.write_text("\n".join(lines) + "\n", encoding="utf-8")

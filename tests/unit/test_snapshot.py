@@ -65,3 +65,10 @@ def test_without_results_it_says_what_to_run(tmp_path, capsys):
     assert status == 1
     assert "holds no tables: run `make study` first" in capsys.readouterr().err
     assert not (tmp_path / "docs").exists()
+
+
+def test_large_tables_are_left_out_and_named(results, tmp_path, monkeypatch):
+    monkeypatch.setattr(snapshot, "LARGEST_TABLE", 100)
+    text = snapshot.keep_results(results, tmp_path / "docs", "make study").read_text()
+    assert "Too large to be kept here (100 rows)." in text and "tables/long.tsv" not in text
+    assert [file.name for file in (tmp_path / "docs" / "tables").iterdir()] == ["solvers.tsv"]
