@@ -20,7 +20,7 @@ from crosskrylov.script_io import atomic_folder, read_tsv
 #: Longer tables are linked, not printed.
 LONGEST_PRINTED_TABLE = 60
 
-#: A larger table (one row per pair of images) is left out, in bytes: the figures show what is in it.
+#: A larger table (a row per pair of images, say) is left out, in bytes; a figure shows it.
 LARGEST_TABLE = 1_000_000
 
 #: A larger SVG (a scatter of many points) is kept as PNG only, in bytes.
