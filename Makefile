@@ -54,7 +54,7 @@ generation: $(STAMP) ## add exact targets and samplers to the study and keep the
 	$(MAKE) snapshot COMMAND="make study generation"
 
 snapshot: $(STAMP) ## copy tables and figures to docs/results/ with their origin
-	$(BIN)/python -m crosskrylov.snapshot --command "$(COMMAND)"
+	$(BIN)/python -m crosskrylov.reporting.snapshot --command "$(COMMAND)"
 
 test: lint ## lint, then run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest

@@ -6,7 +6,7 @@ from snakemake.utils import min_version
 
 min_version("9.0")
 
-from crosskrylov.config import check_or_exit
+from crosskrylov.planning.config import check_or_exit
 
 
 # Your own config.yaml in the working directory (--directory), else the one beside this file.
@@ -15,7 +15,7 @@ configfile: "config.yaml" if Path("config.yaml").exists() else workflow.source_p
 
 check_or_exit(
     config,
-    workflow.source_path("workflow/schemas/config.schema.yaml"),
+    workflow.source_path("crosskrylov/planning/config.schema.yaml"),
     workflow.config_settings.config,
 )
 

@@ -4,12 +4,30 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 
-#: What the package offers by itself, and the room it comes from (imported at first use).
-_OFFERED = {"precompute_scores": "crosskrylov.engine", "ScoreStore": "crosskrylov.engine"}
+#: The public names, and the room that each comes from.  Imported at first use, so that a name that
+#: needs torch costs nobody else the time of importing it.
+_OFFERED = {
+    "ScoreStore": "scores.store",
+    "exact_log_density": "equation.exact",
+    "initial_log_density": "equation.density",
+    "load_images": "datasets.loading",
+    "make_solver": "solvers.registry",
+    "march": "scores.march",
+    "precompute_scores": "scores.stream",
+    "problem_from_config": "equation.problem",
+    "score": "equation.stencil",
+    "select_seeds": "scores.seeds",
+}
+
+__all__ = ["__version__", *_OFFERED]
 
 
 def __getattr__(name: str):
-    """Import `precompute_scores` and `ScoreStore` when they are asked for."""
+    """Import a public name when it is asked for."""
     if name in _OFFERED:
-        return getattr(import_module(_OFFERED[name]), name)
+        return getattr(import_module(f"crosskrylov.{_OFFERED[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_OFFERED})

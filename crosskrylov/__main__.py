@@ -1,8 +1,188 @@
-"""``python -m crosskrylov``: see `crosskrylov.engine.cli`."""
+"""The command line: scores of a user's images without the workflow."""
 
+import argparse
 import sys
+from pathlib import Path
 
-from crosskrylov.engine.cli import main
+import crosskrylov
+from crosskrylov.errors import CrosskrylovError
+from crosskrylov.scores.engine_options import METHODS, EngineOptions
+from crosskrylov.scores.store import ScoreStore
+from crosskrylov.scores.stream import precompute_scores
+
+_EXAMPLES = """examples:
+  python -m crosskrylov precompute photographs/ --size 64 -o scores/
+  python -m crosskrylov precompute a.png b.jpg --size 128 --engine batched -o scores/
+  python -m crosskrylov precompute --source photos --n-images 50000 --size 32 -o scores/
+  python -m crosskrylov info scores/
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``python -m crosskrylov``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m crosskrylov",
+        description="Pre-compute the scores of images for diffusion models.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=crosskrylov.__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_precompute(commands)
+    info = commands.add_parser(
+        "info", help="say what is in a folder of scores, and check its files"
+    )
+    info.add_argument("scores", type=Path, help="folder written by precompute")
+    return parser
+
+
+def _add_precompute(commands) -> None:
+    parser = commands.add_parser(
+        "precompute",
+        help="compute scores and store them in a folder; run again to resume",
+        description="Compute the scores of images and store them in a folder. An interrupted run, "
+        "started again with the same options, goes on where it stopped.",
+    )
+    parser.add_argument("images", nargs="*", metavar="IMAGES", help="image files and folders")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the scores")
+    parser.add_argument("--size", type=int, required=True, help="side of the images in pixels")
+    parser.add_argument("--color", choices=("rgb", "grey"), default="rgb")
+    parser.add_argument(
+        "--source", help="a data source instead of files: photos, digits, cifar10, ..."
+    )
+    parser.add_argument("--n-images", type=int, help="number of images (sources only)")
+    parser.add_argument("--jitter", type=float, help="random mirroring and colour (photos only)")
+    parser.add_argument("--root", help="folder of the source's files (cifar10, celeba, folder)")
+    parser.add_argument("--seed", type=int, default=17, help="of every random draw (default 17)")
+    parser.add_argument(
+        "--config", type=Path, help="YAML file with sections equation, density, march, engine"
+    )
+    engine = parser.add_argument_group("engine (these override --config)")
+    engine.add_argument("--engine", choices=METHODS, help="default auto: exact where f = 0")
+    engine.add_argument("--stored-steps", type=int, help="evenly spaced steps kept (default 10)")
+    engine.add_argument("--time-steps", type=int, help="time steps (default 100)")
+    engine.add_argument("--tolerance", type=float, help="relative residual of engine batched")
+    engine.add_argument("--dtype", choices=("float64", "float32"), help="arithmetic")
+    engine.add_argument("--device", choices=("auto", "cpu", "cuda"))
+    engine.add_argument("--storage", choices=("float16", "float32", "float64"), help="on disk")
+    engine.add_argument("--quantity", choices=("score", "log_density"))
+    engine.add_argument("--memory-mb", type=float, help="budget for arrays (default 2000)")
+    engine.add_argument("--workers", type=int, help="threads (default: all cores)")
+    engine.add_argument("--chunk-images", type=int, help="images per file (default up to 1000)")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace scores made from something else"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return 0, or 1 with one sentence on stderr.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Default ``sys.argv[1:]``.
+    """
+    parser = build_parser()
+    given = parser.parse_args(arguments)
+    try:
+        if given.command == "info":
+            return _info(given.scores)
+        if bool(given.images) == bool(given.source):
+            parser.error("give either image files and folders or --source")
+        return _precompute(given)
+    except CrosskrylovError as error:
+        print(f"error: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("interrupted: run the same command again to go on", file=sys.stderr)
+    return 1
+
+
+def _precompute(given: argparse.Namespace) -> int:
+    config = {}
+    if given.config is not None:
+        from crosskrylov.planning.config import load_config
+
+        config = load_config(given.config)
+    equation = dict(config.get("equation", {}))
+    for key in ("stored_steps", "time_steps"):
+        if getattr(given, key) is not None:
+            equation[key] = getattr(given, key)
+    engine = EngineOptions.known(config.get("engine", {}))
+    flags = ("tolerance", "dtype", "device", "storage", "quantity", "memory_mb", "workers")
+    for key in (*flags, "chunk_images"):
+        if getattr(given, key) is not None:
+            engine[key] = getattr(given, key)
+    if given.engine is not None:
+        engine["method"] = given.engine
+    images = given.images
+    if given.source:
+        images = {
+            "source": given.source,
+            "image_size": given.size,
+            "n_images": given.n_images,
+            "color": given.color,
+            "seed": given.seed,
+            "jitter": given.jitter,
+            "root": given.root,
+        }
+    store = precompute_scores(
+        images,
+        given.output,
+        size=given.size,
+        color=given.color,
+        equation=equation,
+        density=config.get("density"),
+        march=_march(config.get("march")),
+        seed=given.seed,
+        overwrite=given.overwrite,
+        progress=not given.quiet,
+        **engine,
+    )
+    return _report(store)
+
+
+def _march(section):
+    from crosskrylov.scores.march_options import march_options
+
+    return None if section is None else march_options(section)
+
+
+def _info(path: Path) -> int:
+    store = ScoreStore.open(path)
+    steps = ", ".join(str(step) for step in store.manifest["steps"])
+    print(f"{store.manifest['quantity']}, {store.manifest['dtype']}, shape {store.shape}")
+    print(f"time steps {steps} of dt = {store.times[-1] / store.manifest['steps'][-1]:.6g}")
+    damaged = store.damaged()
+    if damaged:
+        listed = ", ".join(store.array_path(chunk).name for chunk in damaged[:5])
+        print(
+            f"error: {len(damaged)} of {store.n_chunks} chunks are missing or damaged ({listed}); "
+            "run precompute again.",
+            file=sys.stderr,
+        )
+        return 1
+    return _report(store)
+
+
+def _report(store: ScoreStore) -> int:
+    """Print what ran; return 1 if images failed."""
+    summary = store.summary()
+    line = f"{summary['images']} images by {summary['method']} in {summary['seconds']:.1f} s"
+    if summary["max_relative_residual"] is not None:
+        line += f", largest relative residual {summary['max_relative_residual']:.1e}"
+    print(f"{line}: {store.path}")
+    failures = store.failures
+    for failure in failures[:10]:
+        print(f"no scores for {failure['name']}: {failure['reason']}", file=sys.stderr)
+    if failures:
+        print(
+            f"error: {len(failures)} of {len(store)} images have no scores (NaN in {store.path}, "
+            "listed in its chunk-*.json); the others are complete.",
+            file=sys.stderr,
+        )
+    return 1 if failures else 0
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,11 +4,11 @@ from functools import cache
 
 import numpy as np
 
-from crosskrylov.density import initial_log_density
-from crosskrylov.march_settings import march_options
-from crosskrylov.seeds import SeedAssignment, select_seeds
-from crosskrylov.solvers import make_solver
-from crosskrylov.systems import SystemBank, build_bank
+from crosskrylov.equation.density import initial_log_density
+from crosskrylov.scores.march_options import march_options
+from crosskrylov.scores.seeds import SeedAssignment, select_seeds
+from crosskrylov.solvers.registry import make_solver
+from crosskrylov.studies.bank import SystemBank, build_bank
 
 EQUATION = {"time_steps": 8, "stored_steps": 3, "final_time": 0.08}
 SIZE = 10

@@ -5,10 +5,12 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from crosskrylov.errors import ConfigError, DataError
+from crosskrylov.runtime.declared import Declared, declared_in
 
 #: Label of an image that has none.
 NO_LABEL = -1
@@ -88,12 +90,7 @@ def open_source(name: str, image_size: int, *, seed: int, **options) -> Source:
     ConfigError
         If the source is unknown, or takes no such option.
     """
-    if not isinstance(name, str) or name not in SOURCES:
-        raise ConfigError(
-            f"source is {name!r}, which is unknown{hint(name, SOURCES)}: "
-            f"use one of {listed(SOURCES)}."
-        )
-    opener = SOURCES[name]
+    opener = _opener(name)
     known = [
         key for key in inspect.signature(opener).parameters if key not in ("image_size", "seed")
     ]
@@ -105,6 +102,24 @@ def open_source(name: str, image_size: int, *, seed: int, **options) -> Source:
                 f"source {name!r} has no option {key!r}{hint(key, known)}: remove it ({takes})."
             )
     return opener(image_size, seed=seed, **given)
+
+
+def _opener(name: str) -> Callable[..., Source]:
+    """Return the function that opens a source; only its own module is imported."""
+    if name not in SOURCES:
+        declared = declared_sources()
+        if not isinstance(name, str) or name not in declared:
+            raise ConfigError(
+                f"source is {name!r}, which is unknown{hint(name, declared)}: "
+                f"use one of {listed(declared)}."
+            )
+        declared[name].load("crosskrylov.datasets")
+    return SOURCES[name]
+
+
+def declared_sources() -> dict[str, Declared]:
+    """Return what the modules of this folder declare by `register`, by name of the source."""
+    return declared_in(Path(__file__).resolve().parent)
 
 
 def select_classes(

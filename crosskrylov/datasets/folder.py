@@ -8,7 +8,7 @@ import numpy as np
 from crosskrylov.datasets.base import NO_LABEL, Item, Source, register, select_classes
 from crosskrylov.datasets.pixels import IMAGE_SUFFIXES, decode_image, fit
 from crosskrylov.errors import ConfigError, DataError
-from crosskrylov.fingerprint import walk_files
+from crosskrylov.runtime.fingerprint import walk_files
 
 
 class ImageFolder(Source):

@@ -34,9 +34,8 @@ def dataset_class(name: str):
         If torch or torchvision is not installed.
     """
     try:
-        from torchvision import datasets
-
-        import crosskrylov.torchvision_compat  # noqa: F401  (before torchvision)
+        import crosskrylov.runtime.torchvision_compat  # noqa: F401  (before torchvision)
+        from torchvision import datasets  # isort: skip
     except ImportError as error:
         raise DataError(
             f"{name} is read through torchvision, which cannot be imported ({error}): install the "

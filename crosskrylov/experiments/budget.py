@@ -8,14 +8,14 @@ import torch
 
 from crosskrylov.errors import ConfigError
 from crosskrylov.experiments.common import loop_options, run_fingerprint, schedules, stream_seed
+from crosskrylov.learning.objectives.registry import OBJECTIVES, budget_objective
+from crosskrylov.learning.sampling.generate import Samples, draw_samples
+from crosskrylov.learning.sampling.pds import preconditioner_from_images
+from crosskrylov.learning.schedule import NoiseLevels
+from crosskrylov.learning.training.loop import TrainingResult, train
+from crosskrylov.learning.unet import build_unet
 from crosskrylov.metrics.distances import frechet_distance
 from crosskrylov.metrics.features import extract_features
-from crosskrylov.objectives.noise import NoiseLevels
-from crosskrylov.objectives.registry import OBJECTIVES, budget_objective
-from crosskrylov.sampling.generate import Samples, draw_samples
-from crosskrylov.sampling.pds import preconditioner_from_images
-from crosskrylov.training.loop import TrainingResult, train
-from crosskrylov.unet import build_unet
 
 
 def model_levels(model: str, training: Mapping) -> NoiseLevels:
@@ -47,7 +47,7 @@ def train_budget(
     Parameters
     ----------
     model : str
-        Key of `crosskrylov.objectives.OBJECTIVES`.
+        Key of `crosskrylov.learning.objectives.OBJECTIVES`.
     images : ndarray, shape (N, C, H, W)
         Training images in [0, 1].
     embedded : ndarray, shape (N, S, C, H, W), or None
@@ -59,7 +59,7 @@ def train_budget(
     seed : int
         Seed of the run.
     checkpoint, resume_from : path, optional
-        See `crosskrylov.training.train`.
+        See `crosskrylov.learning.training.train`.
     """
     if model not in OBJECTIVES:
         raise ConfigError(

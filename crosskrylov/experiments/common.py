@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from crosskrylov.script_io import write_json, write_tsv
-from crosskrylov.training.loop import TrainingOptions, TrainingResult
-from crosskrylov.unet import count_parameters
+from crosskrylov.learning.training.loop import TrainingOptions, TrainingResult
+from crosskrylov.learning.unet import count_parameters
+from crosskrylov.runtime.files import write_json, write_tsv
 
 #: Streams of random numbers that belong to one run, derived from its seed so that none repeats.
 _STREAMS = ("weights", "training", "noise", "sampling")

@@ -8,12 +8,16 @@ import torch
 
 from crosskrylov.errors import ConfigError
 from crosskrylov.experiments.common import loop_options, run_fingerprint, schedules, stream_seed
+from crosskrylov.learning.objectives.registry import SCALED, single_image_objective
+from crosskrylov.learning.sampling.denoise import (
+    denoise_from_level,
+    denoise_published,
+    noised_start,
+)
+from crosskrylov.learning.schedule import NoiseLevels
+from crosskrylov.learning.training.loop import TrainingResult, train
+from crosskrylov.learning.unet import build_unet
 from crosskrylov.metrics.similarity import compare_images
-from crosskrylov.objectives.noise import NoiseLevels
-from crosskrylov.objectives.registry import SCALED, single_image_objective
-from crosskrylov.sampling.denoise import denoise_from_level, denoise_published, noised_start
-from crosskrylov.training.loop import TrainingResult, train
-from crosskrylov.unet import build_unet
 
 #: Model name in the config to objective. ``ddpm`` denoises the same noised image as the score
 #: models, from the noise level that it has; ``ddpm_from_noise`` is the same training, judged by
@@ -141,7 +145,7 @@ def train_single_image(
     seed : int
         Seed of the run.
     checkpoint, resume_from : path, optional
-        See `crosskrylov.training.train`.
+        See `crosskrylov.learning.training.train`.
     """
     if model not in SINGLE_IMAGE_MODELS:
         raise ConfigError(

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-import crosskrylov.torchvision_compat  # noqa: F401  (must come before torch_fidelity)
+import crosskrylov.runtime.torchvision_compat  # noqa: F401  (must come before torch_fidelity)
 from crosskrylov.errors import DataError
-from crosskrylov.script_io import atomic_path
+from crosskrylov.runtime.files import atomic_path
 
 #: Where torch-fidelity publishes the weights of the 2015 TensorFlow graph.
 WEIGHTS_URL = (

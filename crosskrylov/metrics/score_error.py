@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from crosskrylov.objectives.mixture import mixture_noise
-from crosskrylov.objectives.noise import NoiseLevels
+from crosskrylov.learning.objectives.mixture import mixture_noise
+from crosskrylov.learning.schedule import NoiseLevels
 
 
 @torch.no_grad()

@@ -2,19 +2,17 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
-from array_api_compat import array_namespace
 
-from crosskrylov.equation import FokkerPlanckProblem
-from crosskrylov.errors import ConfigError, DataError
-from crosskrylov.stencil import FivePointStencil
+from crosskrylov.equation.problem import FokkerPlanckProblem
+from crosskrylov.equation.stencil import FivePointStencil
+from crosskrylov.errors import ConfigError, ConvergenceError, DataError
+from crosskrylov.solvers.kernels.residuals import relative_residuals, to_numpy
 
 Array = Any
 FAMILIES = ("direct", "krylov", "cross-matrix", "batched", "exact")
@@ -121,7 +119,7 @@ class LinearSolver(ABC):
         problem : FokkerPlanckProblem
         log_density : array, shape (N, H, W)
             Initial log-densities of all images.
-        seeds : crosskrylov.seeds.SeedAssignment, optional
+        seeds : crosskrylov.scores.seeds.SeedAssignment, optional
             Seed images and each target's seed; cross-matrix solvers need it.
         """
         del problem, log_density, seeds
@@ -137,7 +135,8 @@ class LinearSolver(ABC):
         """
 
 
-_REGISTRY: dict[str, type[LinearSolver]] = {}
+#: Solvers whose modules have been imported, by name (a notebook may add its own).
+REGISTERED: dict[str, type[LinearSolver]] = {}
 
 
 def register(name: str, family: str) -> Callable[[type[LinearSolver]], type[LinearSolver]]:
@@ -148,82 +147,23 @@ def register(name: str, family: str) -> Callable[[type[LinearSolver]], type[Line
         )
 
     def decorate(cls):
-        known = _REGISTRY.get(name)
+        known = REGISTERED.get(name)
         if known is not None and (known.__module__, known.__qualname__) != (
             cls.__module__,
             cls.__qualname__,
         ):
             raise ConfigError(f"Two solvers are called {name!r}: {known!r} and {cls!r}.")
         cls.name, cls.family = name, family
-        _REGISTRY[name] = cls
+        REGISTERED[name] = cls
         return cls
 
     return decorate
 
 
-def _discover() -> None:
-    package = import_module("crosskrylov.solvers")
-    for module in iter_modules(package.__path__):
-        import_module(f"crosskrylov.solvers.{module.name}")
-
-
-def available_solvers() -> dict[str, type[LinearSolver]]:
-    """Return every registered solver class by name; all modules of this folder are imported."""
-    _discover()
-    return dict(sorted(_REGISTRY.items()))
-
-
-def make_solver(method: str, options: Mapping | None = None) -> LinearSolver:
-    """Return the solver called ``method``, or the class at an import path ``module:Class``.
-
-    Raises
-    ------
-    ConfigError
-        If the name is unknown or an option does not fit.
-    """
-    _discover()
-    if ":" in method:
-        module, _, name = method.partition(":")
-        try:
-            cls = getattr(import_module(module), name)
-        except (ImportError, AttributeError) as error:
-            raise ConfigError(
-                f"Solver method {method!r} cannot be imported ({error}); give module:Class."
-            ) from error
-    elif method in _REGISTRY:
-        cls = _REGISTRY[method]
-    else:
-        raise ConfigError(
-            f"Solver method {method!r} is unknown; available are {', '.join(sorted(_REGISTRY))}."
-        )
-    try:
-        return cls(**dict(options or {}))
-    except TypeError as error:
-        raise ConfigError(f"Options of solver method {method!r} do not fit: {error}.") from error
-
-
-def norms(fields: Array) -> Array:
-    """Return the 2-norm of every field, shape (B,)."""
-    xp = array_namespace(fields)
-    return xp.sqrt(xp.sum(fields * fields, axis=(-2, -1)))
-
-
-def relative_residuals(matrix: FivePointStencil, rhs: Array, x: Array) -> np.ndarray:
-    """Return the true residuals ``||b - A x||_2 / ||b||_2``, recomputed, as float64 (B,).
-
-    A zero right-hand side counts as solved by x = 0 (residual 0) and by nothing else (inf).
-    """
-    residual = _to_numpy(norms(rhs - matrix.apply(x)))
-    scale = _to_numpy(norms(rhs))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        relative = residual / scale
-    return np.where(scale == 0, np.where(residual == 0, 0.0, np.inf), relative)
-
-
 def check_finite(systems: LinearSystems) -> None:
     """Raise DataError if a matrix or right-hand side holds values that are not finite."""
     arrays = (*systems.matrix.arrays(), systems.rhs)
-    ok = np.all([np.isfinite(_to_numpy(a)).all(axis=(-2, -1)) for a in arrays], axis=0)
+    ok = np.all([np.isfinite(to_numpy(a)).all(axis=(-2, -1)) for a in arrays], axis=0)
     if not ok.all():
         image = int(systems.image_index[np.flatnonzero(~ok)[0]])
         raise DataError(
@@ -232,5 +172,17 @@ def check_finite(systems: LinearSystems) -> None:
         )
 
 
-def _to_numpy(a: Array) -> np.ndarray:
-    return a.detach().cpu().numpy() if hasattr(a, "detach") else np.asarray(a)  # or a scalar
+def check_residuals(systems: LinearSystems, x: Array, solver_name: str) -> np.ndarray:
+    """Return the true relative residuals; raise ConvergenceError if one misses the tolerance."""
+    residuals = relative_residuals(systems.matrix, systems.rhs, x)
+    if not (residuals <= systems.tolerance).all():
+        worst = int(np.nanargmax(np.where(np.isnan(residuals), np.inf, residuals)))
+        raise ConvergenceError(
+            f"Solver {solver_name} left a relative residual of {residuals[worst]:.2e} (tolerance "
+            f"{systems.tolerance:.1e}) in the system of image {systems.image_index[worst]}, time "
+            f"step {systems.step}, Picard iteration {systems.picard}; loosen the tolerance, raise "
+            "its iteration limit or configure a fallback.",
+            residual_history=[float(residuals[worst])],
+            best=x[worst],
+        )
+    return residuals

@@ -4,11 +4,11 @@ import time
 
 import numpy as np
 
+from crosskrylov.equation.stencil import FivePointStencil
+from crosskrylov.equation.transforms import TransformPreconditioner
 from crosskrylov.errors import ConfigError, ConvergenceError, DeviceError
-from crosskrylov.krylov import StencilOperator, bicgstab, gmres
 from crosskrylov.solvers.base import LinearSolver, LinearSystems, Solution, register
-from crosskrylov.stencil import FivePointStencil
-from crosskrylov.transforms import TransformPreconditioner
+from crosskrylov.solvers.kernels.batched_krylov import StencilOperator, bicgstab, gmres
 
 PRECONDITIONERS = ("transform", "none")
 PRECISIONS = ("float64", "float32")

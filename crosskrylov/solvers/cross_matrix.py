@@ -5,19 +5,15 @@ import time
 import numpy as np
 
 from crosskrylov.errors import ConfigError, ShapeError
-from crosskrylov.solvers.base import LinearSolver, LinearSystems, Solution, norms
-from crosskrylov.solvers.refinement import (
-    Refinement,
-    TransformCache,
-    check_choice,
-    require_numpy,
-)
-from crosskrylov.solvers.split_products import (
+from crosskrylov.solvers.base import LinearSolver, LinearSystems, Solution
+from crosskrylov.solvers.kernels.residuals import norms
+from crosskrylov.solvers.kernels.split_products import (
     PROJECTIONS,
     SplitProducts,
     projection_coefficients,
 )
-from crosskrylov.solvers.subspace import check_dimension
+from crosskrylov.solvers.kernels.subspace import check_dimension
+from crosskrylov.solvers.refinement import Refinement, TransformCache, check_choice, require_numpy
 
 
 def check_option(option: str, value, minimum: int) -> int:
@@ -42,8 +38,8 @@ def check_seeds(seeds, n_images: int, name: str):
     """Return the seed assignment of a march; raise unless it is there and fits the images."""
     if seeds is None:
         raise ConfigError(
-            f"Solver {name} needs seed images; select seeds (crosskrylov.seeds.select_seeds) and "
-            "pass them to the march."
+            f"Solver {name} needs seed images; select seeds "
+            "(crosskrylov.select_seeds) and pass them to the march."
         )
     if len(seeds.assigned) != n_images:
         raise ShapeError(

@@ -6,14 +6,15 @@ from contextlib import suppress
 import numpy as np
 
 from crosskrylov.errors import ConfigError
-from crosskrylov.krylov import gmres
-from crosskrylov.solvers.base import LinearSystems, norms, register
+from crosskrylov.solvers.base import LinearSystems, register
 from crosskrylov.solvers.cross_matrix import check_option, is_unsolved
-from crosskrylov.solvers.operators import BLOCK_ELEMENTS
+from crosskrylov.solvers.kernels.batched_krylov import gmres
+from crosskrylov.solvers.kernels.operators import BLOCK_ELEMENTS
+from crosskrylov.solvers.kernels.residuals import norms
+from crosskrylov.solvers.kernels.split_products import SplitProducts
+from crosskrylov.solvers.kernels.subspace import KrylovBases
 from crosskrylov.solvers.projection import CrossMatrixGalerkin
 from crosskrylov.solvers.refinement import operator_of
-from crosskrylov.solvers.split_products import SplitProducts
-from crosskrylov.solvers.subspace import KrylovBases
 
 
 def harmonic_ritz_basis(bases: KrylovBases, position: int, count: int) -> np.ndarray:

@@ -7,13 +7,7 @@ import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 
 from crosskrylov.errors import ConfigError, DataError
-from crosskrylov.solvers.base import (
-    LinearSolver,
-    LinearSystems,
-    Solution,
-    check_finite,
-    register,
-)
+from crosskrylov.solvers.base import LinearSolver, LinearSystems, Solution, check_finite, register
 from crosskrylov.solvers.refinement import check_choice, finish, make_fallback, require_numpy
 
 PRECONDITIONERS = ("none", "ilu", "amg")

@@ -12,8 +12,8 @@ from crosskrylov.solvers.cross_matrix import (
     missing_seed,
     seed_positions,
 )
-from crosskrylov.solvers.split_products import SplitProducts
-from crosskrylov.solvers.subspace import pod_basis
+from crosskrylov.solvers.kernels.split_products import SplitProducts
+from crosskrylov.solvers.kernels.subspace import pod_basis
 
 
 @register("cross_matrix_pod", family="cross-matrix")

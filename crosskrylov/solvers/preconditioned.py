@@ -8,18 +8,8 @@ import scipy.sparse.linalg as spla
 
 from crosskrylov.errors import ConfigError, DataError
 from crosskrylov.solvers.base import LinearSolver, LinearSystems, Solution, register
-from crosskrylov.solvers.cross_matrix import (
-    check_option,
-    check_seeds,
-    missing_seed,
-    seed_positions,
-)
-from crosskrylov.solvers.refinement import (
-    Refinement,
-    TransformCache,
-    check_choice,
-    require_numpy,
-)
+from crosskrylov.solvers.cross_matrix import check_option, check_seeds, missing_seed, seed_positions
+from crosskrylov.solvers.refinement import Refinement, TransformCache, check_choice, require_numpy
 
 
 class _TransformSolver(LinearSolver):

@@ -9,9 +9,9 @@ from crosskrylov.solvers.cross_matrix import (
     missing_seed,
     seed_positions,
 )
+from crosskrylov.solvers.kernels.split_products import SplitProducts
+from crosskrylov.solvers.kernels.subspace import arnoldi, joint_basis
 from crosskrylov.solvers.refinement import check_choice
-from crosskrylov.solvers.split_products import SplitProducts
-from crosskrylov.solvers.subspace import arnoldi, joint_basis
 
 REBUILDS = ("step", "iteration")
 

@@ -5,19 +5,14 @@ from typing import Any
 
 import numpy as np
 
+from crosskrylov.equation.stencil import FivePointStencil
+from crosskrylov.equation.transforms import TransformPreconditioner
 from crosskrylov.errors import ConfigError, ConvergenceError, DataError
-from crosskrylov.krylov import StencilOperator, bicgstab, gmres
-from crosskrylov.solvers.base import (
-    LinearSolver,
-    LinearSystems,
-    Solution,
-    check_finite,
-    make_solver,
-    relative_residuals,
-)
-from crosskrylov.solvers.operators import BLOCK_ELEMENTS, BandedOperator
-from crosskrylov.stencil import FivePointStencil
-from crosskrylov.transforms import TransformPreconditioner
+from crosskrylov.solvers.base import LinearSolver, LinearSystems, Solution, check_finite
+from crosskrylov.solvers.kernels.batched_krylov import StencilOperator, bicgstab, gmres
+from crosskrylov.solvers.kernels.operators import BLOCK_ELEMENTS, BandedOperator
+from crosskrylov.solvers.kernels.residuals import relative_residuals
+from crosskrylov.solvers.registry import make_solver
 
 Array = Any
 Preconditioner = Callable[[Array, np.ndarray], Array]

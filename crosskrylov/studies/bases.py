@@ -5,17 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crosskrylov.fokker_planck import score
-from crosskrylov.solvers import relative_residuals
-from crosskrylov.solvers.subspace import (
+from crosskrylov.equation.stencil import score
+from crosskrylov.solvers.kernels.residuals import relative_residuals
+from crosskrylov.solvers.kernels.subspace import (
     arnoldi,
     galerkin_project,
     joint_basis,
     least_squares_project,
     pod_basis,
 )
+from crosskrylov.studies.bank import SystemBank
 from crosskrylov.studies.common import relative_errors
-from crosskrylov.systems import SystemBank
 
 PROJECTIONS = {"galerkin": galerkin_project, "least_squares": least_squares_project}
 

@@ -13,11 +13,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from crosskrylov.equation import FokkerPlanckProblem, constant_diffusion
-from crosskrylov.exact import exact_log_density
-from crosskrylov.fokker_planck import march, score
-from crosskrylov.march_settings import march_options
-from crosskrylov.solvers import make_solver
+from crosskrylov.equation.exact import exact_log_density
+from crosskrylov.equation.problem import FokkerPlanckProblem, constant_diffusion
+from crosskrylov.equation.stencil import score
+from crosskrylov.scores.march import march
+from crosskrylov.scores.march_options import march_options
+from crosskrylov.solvers.registry import make_solver
 
 CENTERS = ((0.45, 0.5), (0.58, 0.46))
 AMPLITUDES = (3.0, 1.5)

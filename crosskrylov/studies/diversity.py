@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from crosskrylov.seeds import SeedAssignment, feature_distances, mean_free
+from crosskrylov.scores.seeds import SeedAssignment, feature_distances, mean_free
+from crosskrylov.studies.bank import SystemBank
 from crosskrylov.studies.bases import increment_basis, nearest_seed_basis, own_basis, project
 from crosskrylov.studies.common import quantiles
 from crosskrylov.studies.subspace_dimension import split_images
-from crosskrylov.systems import SystemBank
 
 
 def diversity(bank: SystemBank, seeds: SeedAssignment, dimension: int) -> pd.DataFrame:

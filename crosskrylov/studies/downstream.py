@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from crosskrylov.embedding import Embedding, embed_images
-from crosskrylov.equation import FokkerPlanckProblem
+from crosskrylov.equation.problem import FokkerPlanckProblem
+from crosskrylov.equation.stencil import score
 from crosskrylov.errors import ShapeError
-from crosskrylov.fokker_planck import score
+from crosskrylov.learning.embedding import Embedding, embed_images
 from crosskrylov.studies.common import relative_errors
 
 

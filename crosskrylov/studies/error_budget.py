@@ -7,14 +7,18 @@ import numpy as np
 import pandas as pd
 from scipy.interpolate import RectBivariateSpline
 
-from crosskrylov.equation import FokkerPlanckProblem, problem_from_config
+from crosskrylov.equation.problem import (
+    FokkerPlanckProblem,
+    evenly_spaced_steps,
+    problem_from_config,
+)
+from crosskrylov.equation.stencil import score
 from crosskrylov.errors import ConfigError
-from crosskrylov.fokker_planck import march, score
-from crosskrylov.march_settings import march_options
-from crosskrylov.solvers import make_solver
+from crosskrylov.scores.march import march
+from crosskrylov.scores.march_options import march_options
+from crosskrylov.scores.reference import reference_log_density
+from crosskrylov.solvers.registry import make_solver
 from crosskrylov.studies.common import relative_errors
-from crosskrylov.studies.reference import reference_log_density
-from crosskrylov.systems import evenly_spaced_steps
 
 #: The score error counts as unchanged when it moves by less than this fraction.
 UNCHANGED = 0.01

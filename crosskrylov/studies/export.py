@@ -8,9 +8,9 @@ import scipy.io
 import scipy.sparse.linalg as spla
 
 from crosskrylov.errors import ConfigError
-from crosskrylov.script_io import atomic_folder
-from crosskrylov.solvers import relative_residuals
-from crosskrylov.systems import SystemBank
+from crosskrylov.runtime.files import atomic_folder
+from crosskrylov.solvers.kernels.residuals import relative_residuals
+from crosskrylov.studies.bank import SystemBank
 
 _README = """\
 Linear systems A x = b of the log-density Fokker-Planck equation

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from crosskrylov.seeds import assign, feature_distances, mean_free, select_seeds
+from crosskrylov.scores.seeds import assign, feature_distances, mean_free, select_seeds
+from crosskrylov.studies.bank import SystemBank
 from crosskrylov.studies.bases import joint_seed_basis, krylov_bases, project
-from crosskrylov.systems import SystemBank
 
 SELECTIONS = (
     "first",

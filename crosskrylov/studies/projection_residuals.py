@@ -5,12 +5,14 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from crosskrylov.equation import problem_from_config
-from crosskrylov.fokker_planck import march
-from crosskrylov.march_settings import march_options
-from crosskrylov.seeds import SeedAssignment
-from crosskrylov.solvers import LinearSystems, make_solver, relative_residuals
-from crosskrylov.solvers.subspace import arnoldi, galerkin_project
+from crosskrylov.equation.problem import problem_from_config
+from crosskrylov.scores.march import march
+from crosskrylov.scores.march_options import march_options
+from crosskrylov.scores.seeds import SeedAssignment
+from crosskrylov.solvers.base import LinearSystems
+from crosskrylov.solvers.kernels.residuals import relative_residuals
+from crosskrylov.solvers.kernels.subspace import arnoldi, galerkin_project
+from crosskrylov.solvers.registry import make_solver
 from crosskrylov.studies.common import quantiles
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from crosskrylov.errors import ConfigError
-from crosskrylov.seeds import SeedAssignment
+from crosskrylov.scores.seeds import SeedAssignment
+from crosskrylov.studies.bank import SystemBank
 from crosskrylov.studies.bases import (
     PROJECTIONS,
     increment_basis,
@@ -16,7 +17,6 @@ from crosskrylov.studies.bases import (
     project,
 )
 from crosskrylov.studies.common import quantiles
-from crosskrylov.systems import SystemBank
 
 
 def split_images(n_images: int, seeds: SeedAssignment) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ import pandas as pd
 import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 
-from crosskrylov.systems import SystemBank
+from crosskrylov.studies.bank import SystemBank
 
 
 def condition_estimates(matrix: sp.csr_array) -> dict[str, float]:

@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from crosskrylov.fokker_planck import check_residuals, score
-from crosskrylov.march_settings import march_options
-from crosskrylov.measurement import PeakMemory, pinned_threads
-from crosskrylov.seeds import SeedAssignment
-from crosskrylov.solvers import make_solver
+from crosskrylov.equation.stencil import score
+from crosskrylov.runtime.measurement import PeakMemory, pinned_threads
+from crosskrylov.scores.march_options import march_options
+from crosskrylov.scores.reference import reference_log_density
+from crosskrylov.scores.seeds import SeedAssignment
+from crosskrylov.solvers.base import check_residuals
+from crosskrylov.solvers.registry import make_solver
+from crosskrylov.studies.bank import SystemBank
 from crosskrylov.studies.common import relative_errors
-from crosskrylov.studies.reference import reference_log_density
 from crosskrylov.studies.trajectory import warm_up
-from crosskrylov.systems import SystemBank
 
 REFERENCE_METHOD = "spsolve"
 

@@ -7,14 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from crosskrylov.equation import problem_from_config
-from crosskrylov.fokker_planck import MarchOptions, Trajectory, march
-from crosskrylov.march_settings import march_options
-from crosskrylov.measurement import PeakMemory, pinned_threads
-from crosskrylov.script_io import load_npz, save_npz, write_json, write_tsv
-from crosskrylov.seeds import SeedAssignment
-from crosskrylov.solvers import make_solver
-from crosskrylov.systems import evenly_spaced_steps
+from crosskrylov.equation.problem import evenly_spaced_steps, problem_from_config
+from crosskrylov.runtime.files import load_npz, save_npz, write_json, write_tsv
+from crosskrylov.runtime.measurement import PeakMemory, pinned_threads
+from crosskrylov.scores.march import Trajectory, march
+from crosskrylov.scores.march_options import MarchOptions, march_options
+from crosskrylov.scores.seeds import SeedAssignment
+from crosskrylov.solvers.registry import make_solver
 
 
 def run_trajectory(

@@ -7,15 +7,15 @@ import numpy as np
 import pandas as pd
 from scipy.stats import wilcoxon
 
-from crosskrylov.fokker_planck import check_residuals
-from crosskrylov.march_settings import march_options
-from crosskrylov.measurement import pinned_threads
-from crosskrylov.seeds import SeedAssignment
-from crosskrylov.solvers import make_solver
+from crosskrylov.runtime.measurement import pinned_threads
+from crosskrylov.scores.march_options import march_options
+from crosskrylov.scores.seeds import SeedAssignment
+from crosskrylov.solvers.base import check_residuals
+from crosskrylov.solvers.registry import make_solver
+from crosskrylov.studies.bank import SystemBank
 from crosskrylov.studies.bases import increment_basis, nearest_seed_basis, project
 from crosskrylov.studies.subspace_dimension import split_images
 from crosskrylov.studies.trajectory import warm_up
-from crosskrylov.systems import SystemBank
 
 
 def warm_start(

@@ -27,14 +27,16 @@ import numpy as np
 import pandas as pd
 import torch
 
-from crosskrylov.datasets import load_images
-from crosskrylov.density import initial_log_density
-from crosskrylov.engine import EngineOptions, precompute_scores
-from crosskrylov.equation import problem_from_config
-from crosskrylov.exact import exact_log_density
-from crosskrylov.fokker_planck import MarchOptions, march, score
-from crosskrylov.solvers import make_solver
-from crosskrylov.systems import evenly_spaced_steps
+from crosskrylov.datasets.loading import load_images
+from crosskrylov.equation.density import initial_log_density
+from crosskrylov.equation.exact import exact_log_density
+from crosskrylov.equation.problem import evenly_spaced_steps, problem_from_config
+from crosskrylov.equation.stencil import score
+from crosskrylov.scores.engine_options import EngineOptions
+from crosskrylov.scores.march import march
+from crosskrylov.scores.march_options import MarchOptions
+from crosskrylov.scores.stream import precompute_scores
+from crosskrylov.solvers.registry import make_solver
 
 #: Images of an engine run and of SpSolve's, so that each takes seconds.
 N_IMAGES = {32: (1024, 4), 64: (256, 2), 128: (48, 1), 256: (8, 0)}

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from crosskrylov.engine import ScoreStore
-from crosskrylov.script_io import read_json, read_tsv, save_npz
+from crosskrylov.runtime.files import read_json, read_tsv, save_npz
+from crosskrylov.scores.store import ScoreStore
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 EQUATION = {"time_steps": 10, "stored_steps": 3}

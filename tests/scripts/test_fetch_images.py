@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crosskrylov.datasets import image_digest
-from crosskrylov.script_io import load_npz
+from crosskrylov.datasets.loading import image_digest
+from crosskrylov.runtime.files import load_npz
 
 SCRIPT = Path(__file__).parents[2] / "workflow" / "scripts" / "fetch_images.py"
 main = runpy.run_path(str(SCRIPT))["main"]

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from crosskrylov.script_io import load_npz, read_json, read_tsv, save_npz, write_json
+from crosskrylov.reporting.tables.solvers import COLUMNS
+from crosskrylov.runtime.files import load_npz, read_json, read_tsv, save_npz, write_json
 from crosskrylov.solvers import base
-from crosskrylov.systems import load_bank
-from crosskrylov.tables.solvers import COLUMNS
+from crosskrylov.studies.bank import load_bank
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 EQUATION = {
@@ -28,7 +28,8 @@ RUN = {"dataset": "toy", "image_size": 10, "seed": 7}
 #: A solver of somebody else's, in a file of its own on the path.
 FOREIGN = '''
 import numpy as np
-from crosskrylov.solvers import LinearSolver, Solution, make_solver, register
+from crosskrylov.solvers.base import LinearSolver, Solution, register
+from crosskrylov.solvers.registry import make_solver
 
 @register("foreign", family="krylov")
 class Foreign(LinearSolver):
@@ -81,7 +82,7 @@ def folder(tmp_path_factory):
     sys.path.remove(str(path))
     sys.modules.pop("foreign_solver", None)
     # other tests compare the registry with the files of the package
-    base._REGISTRY.pop("foreign", None)
+    base.REGISTERED.pop("foreign", None)
 
 
 MARCHES = ("spsolve", "foreign", "projected")

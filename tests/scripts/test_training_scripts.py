@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from crosskrylov.config import load_config
 from crosskrylov.errors import DataError
-from crosskrylov.script_io import load_npz, read_json, read_tsv, save_npz, write_json
+from crosskrylov.planning.config import load_config
+from crosskrylov.runtime.files import load_npz, read_json, read_tsv, save_npz, write_json
 
 PROJECT = Path(__file__).parents[2]
 SCRIPTS = PROJECT / "workflow" / "scripts"

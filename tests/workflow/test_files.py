@@ -13,7 +13,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from crosskrylov.dependencies import source_files
+from crosskrylov.planning.dependencies import source_files
 from tests.conftest import PROJECT
 
 RULE_FILES = sorted((PROJECT / "workflow" / "rules").glob("*.smk"))
@@ -92,12 +92,14 @@ def test_library_never_imports_snakemake():
 
 def test_configuration_module_is_not_part_of_any_script():
     files = {file for script in SCRIPTS for file in library_of(script)}
-    assert files.isdisjoint({"crosskrylov/config.py", "crosskrylov/dependencies.py"})
+    assert files.isdisjoint(
+        {"crosskrylov/planning/config.py", "crosskrylov/planning/dependencies.py"}
+    )
 
 
 def library_of(script):
     """Return every library file that a script imports, directly or not, relative to the project."""
-    from crosskrylov.dependencies import imported_modules
+    from crosskrylov.planning.dependencies import imported_modules
 
     package = PROJECT / "crosskrylov"
     names = []

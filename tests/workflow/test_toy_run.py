@@ -59,18 +59,18 @@ def test_results_hold_no_folder_of_this_machine(finished):
 
 
 def test_editing_a_library_module_reruns_exactly_what_depends_on_it(edited):
-    append(edited / "crosskrylov" / "provenance.py")
+    append(edited / "crosskrylov" / "runtime" / "provenance.py")
     assert planned_rules(edited) == {"record_provenance", "all"}
 
 
 def test_editing_the_configuration_module_reruns_nothing(edited):
-    append(edited / "crosskrylov" / "config.py")
-    append(edited / "crosskrylov" / "dependencies.py")
+    append(edited / "crosskrylov" / "planning" / "config.py")
+    append(edited / "crosskrylov" / "planning" / "dependencies.py")
     assert planned_rules(edited) == set()
 
 
 def test_touching_a_module_without_a_change_reruns_nothing(edited):
-    (edited / "crosskrylov" / "provenance.py").touch()
+    (edited / "crosskrylov" / "runtime" / "provenance.py").touch()
     assert planned_rules(edited) == set()
 
 

@@ -6,8 +6,8 @@ A file with rules says what it makes with `add_targets`; the named targets of th
 
 from pathlib import Path
 
-from crosskrylov.config import relevant_parameters
-from crosskrylov.dependencies import source_files
+from crosskrylov.planning.config import relevant_parameters
+from crosskrylov.planning.dependencies import source_files
 
 
 wildcard_constraints:

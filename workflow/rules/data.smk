@@ -4,13 +4,13 @@ REQUIRED INPUTS: none (photos, digits), a folder of the user's (folder), or a ne
 OUTPUTS: results/{images}/seed{seed}/images.npz, results/{images}/seed{seed}/images.manifest.json
 """
 
-from crosskrylov.fingerprint import folder_fingerprint
+from crosskrylov.runtime.fingerprint import folder_fingerprint
 
 
 rule fetch_images:
     """Load the images of one set as float32 [N, C, H, W] in [0, 1], with a SHA-256 for each."""
     input:
-        library=library("datasets", "script_io.py"),
+        library=library("datasets", "runtime/files.py", "runtime/jobs.py"),
     output:
         multiext(
             "results/{images}/seed{seed}/images",

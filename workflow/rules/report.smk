@@ -11,7 +11,7 @@ add_targets("tables", ["results/tables/provenance.tsv", "results/config.yaml"])
 rule record_provenance:
     """Record the configuration in force, the machine and the versions of the main packages."""
     input:
-        library=library("provenance.py", "script_io.py"),
+        library=library("runtime/provenance.py", "runtime/files.py", "runtime/jobs.py"),
     output:
         table=report(
             "results/tables/provenance.tsv",

@@ -94,7 +94,7 @@ rule solver_table:
             "results/{images}/seed{seed}/studies/time_to_residual.tsv",
             study_sets("time_to_residual"),
         ),
-        library=library("tables/solvers.py", "script_io.py"),
+        library=library("reporting/tables/solvers.py", "runtime/files.py", "runtime/jobs.py"),
     output:
         table=report(
             "results/tables/solvers.tsv",
@@ -124,7 +124,7 @@ rule claims_table:
         solvers="results/tables/solvers.tsv",
         training=lambda wildcards: made_table("training"),
         quality=lambda wildcards: made_table("quality"),
-        library=library("tables/claims.py", "script_io.py"),
+        library=library("reporting/tables/claims.py", "runtime/files.py", "runtime/jobs.py"),
     output:
         table=report(
             "results/tables/claims.tsv",

@@ -1,6 +1,6 @@
 """What the files about solvers share: families, studies and their runs; no rules here."""
 
-from crosskrylov.solver_index import solver_entry
+from crosskrylov.solvers.index import solver_entry
 
 SOLVERS = {name: solver_entry(entry["method"]) for name, entry in config["solvers"].items()}
 

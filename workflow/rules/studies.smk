@@ -27,7 +27,9 @@ rule study_projection_residuals:
     input:
         log_density="results/{images}/seed{seed}/log_density.npz",
         seeds="results/{images}/seed{seed}/seeds.json",
-        library=solver_library("studies/projection_residuals.py", "script_io.py"),
+        library=solver_library(
+            "studies/projection_residuals.py", "runtime/files.py", "runtime/jobs.py"
+        ),
     output:
         table="results/{images}/seed{seed}/studies/projection_residuals.tsv",
     log:
@@ -204,7 +206,7 @@ rule study_downstream:
             "results/{{images}}/seed{{seed}}/trajectories/{solver}.npz",
             solver=study_solvers("trajectory"),
         ),
-        library=library("studies/downstream.py", "script_io.py"),
+        library=library("studies/downstream.py", "runtime/files.py", "runtime/jobs.py"),
     output:
         table="results/{images}/seed{seed}/studies/downstream.tsv",
     log:
@@ -225,7 +227,7 @@ rule study_downstream:
 rule study_convergence:
     """Measure the orders of convergence against a closed-form solution."""
     input:
-        library=solver_library("studies/convergence.py", "script_io.py"),
+        library=solver_library("studies/convergence.py", "runtime/files.py", "runtime/jobs.py"),
     output:
         table=report(
             "results/tables/convergence.tsv",
@@ -251,7 +253,7 @@ rule gather_study:
     """Join a study's tables of all image sets and random seeds."""
     input:
         parts=study_parts,
-        library=library("script_io.py"),
+        library=library("runtime/files.py", "runtime/jobs.py"),
     output:
         table=report(
             "results/tables/{table}.tsv",
@@ -298,7 +300,7 @@ rule plot_study:
     """Plot one table of the solvers or of a study."""
     input:
         table=lambda wildcards: f"results/tables/{FIGURE_TABLES[wildcards.figure]}.tsv",
-        library=library("figures/registry.py", "script_io.py"),
+        library=library("reporting/figures/registry.py", "runtime/files.py", "runtime/jobs.py"),
     output:
         svg=report(
             "results/figures/{figure}.svg",

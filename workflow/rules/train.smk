@@ -14,7 +14,13 @@ rule embed_scores:
     input:
         unpack(lambda wildcards: scores_from(embedding_of(embedding_variant(wildcards))["scores"])),
         images="results/{images}/seed{seed}/images.npz",
-        library=library("embedding.py", "equation.py", "fokker_planck.py", "script_io.py"),
+        library=library(
+            "learning/embedding.py",
+            "equation/problem.py",
+            "scores/march.py",
+            "runtime/files.py",
+            "runtime/jobs.py",
+        ),
     output:
         embedded="results/{images}/seed{seed}/{embedded}.npz",
     log:
@@ -35,7 +41,12 @@ rule train_single_image:
     input:
         unpack(embedded_images),
         images="results/{images}/seed{seed}/images.npz",
-        library=library("experiments/single_image.py", "embedding.py", "script_io.py"),
+        library=library(
+            "experiments/single_image.py",
+            "learning/embedding.py",
+            "runtime/files.py",
+            "runtime/jobs.py",
+        ),
     output:
         curve=f"{RUN}curve.tsv",
         summary=f"{RUN}training.json",
@@ -67,7 +78,7 @@ rule train_budget:
     input:
         unpack(embedded_images),
         images="results/{images}/seed{seed}/images.npz",
-        library=library("experiments/budget.py", "script_io.py"),
+        library=library("experiments/budget.py", "runtime/files.py", "runtime/jobs.py"),
     output:
         curve=f"{RUN}curve.tsv",
         summary=f"{RUN}training.json",

@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from crosskrylov.script_io import logged, read_json, write_tsv
-from crosskrylov.tables.ablation import ablation_sentence, ablation_table
+from crosskrylov.reporting.tables.ablation import ablation_sentence, ablation_table
+from crosskrylov.runtime.files import read_json, write_tsv
+from crosskrylov.runtime.jobs import logged
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

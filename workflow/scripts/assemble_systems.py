@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from crosskrylov.march_settings import march_options
-from crosskrylov.script_io import load_npz, logged
-from crosskrylov.solvers import make_solver
-from crosskrylov.systems import build_bank, resolve_steps, save_bank
+from crosskrylov.runtime.files import load_npz
+from crosskrylov.runtime.jobs import logged
+from crosskrylov.scores.march_options import march_options
+from crosskrylov.solvers.registry import make_solver
+from crosskrylov.studies.bank import build_bank, resolve_steps, save_bank
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

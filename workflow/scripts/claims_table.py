@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from crosskrylov.script_io import logged, read_tsv, write_tsv
-from crosskrylov.tables.claims import claims_table
+from crosskrylov.reporting.tables.claims import claims_table
+from crosskrylov.runtime.files import read_tsv, write_tsv
+from crosskrylov.runtime.jobs import logged
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -7,9 +7,10 @@ from tqdm import tqdm
 
 from crosskrylov.experiments.budget import sample_budget
 from crosskrylov.experiments.quality import measure_samples
-from crosskrylov.script_io import load_npz, logged, write_json
-from crosskrylov.training.checkpoint import load_network
-from crosskrylov.training.device import select_device
+from crosskrylov.learning.training.checkpoint import load_network
+from crosskrylov.runtime.device import select_device
+from crosskrylov.runtime.files import load_npz, write_json
+from crosskrylov.runtime.jobs import logged
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

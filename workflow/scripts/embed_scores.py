@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crosskrylov.embedding import embed_images
-from crosskrylov.equation import problem_from_config
-from crosskrylov.fokker_planck import score
-from crosskrylov.script_io import load_npz, logged, read_json, save_npz
+from crosskrylov.equation.problem import problem_from_config
+from crosskrylov.equation.stencil import score
+from crosskrylov.learning.embedding import embed_images
+from crosskrylov.runtime.files import load_npz, read_json, save_npz
+from crosskrylov.runtime.jobs import logged
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from crosskrylov.density import initial_log_density
+from crosskrylov.equation.density import initial_log_density
 from crosskrylov.errors import DataError
-from crosskrylov.script_io import load_npz, logged, save_npz
+from crosskrylov.runtime.files import load_npz, save_npz
+from crosskrylov.runtime.jobs import logged
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 
 from crosskrylov.experiments.quality import measure_samples, measure_score_error
-from crosskrylov.script_io import load_npz, logged, read_json, write_json
-from crosskrylov.training.checkpoint import load_network
-from crosskrylov.training.device import select_device
+from crosskrylov.learning.training.checkpoint import load_network
+from crosskrylov.runtime.device import select_device
+from crosskrylov.runtime.files import load_npz, read_json, write_json
+from crosskrylov.runtime.jobs import logged
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from crosskrylov.experiments.targets import times_to_targets
 from crosskrylov.metrics.similarity import compare_images
-from crosskrylov.script_io import load_npz, logged, read_json, read_tsv, write_json
+from crosskrylov.runtime.files import load_npz, read_json, read_tsv, write_json
+from crosskrylov.runtime.jobs import logged
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crosskrylov.equation import problem_from_config
-from crosskrylov.fokker_planck import score
-from crosskrylov.measurement import PeakMemory, pinned_threads
-from crosskrylov.script_io import load_npz, logged, save_npz, write_json
-from crosskrylov.studies.reference import reference_log_density
-from crosskrylov.systems import evenly_spaced_steps
+from crosskrylov.equation.problem import evenly_spaced_steps, problem_from_config
+from crosskrylov.equation.stencil import score
+from crosskrylov.runtime.files import load_npz, save_npz, write_json
+from crosskrylov.runtime.jobs import logged
+from crosskrylov.runtime.measurement import PeakMemory, pinned_threads
+from crosskrylov.scores.reference import reference_log_density
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 import crosskrylov
-from crosskrylov.script_io import logged
+from crosskrylov.runtime.jobs import logged
+from crosskrylov.studies.bank import load_bank
 from crosskrylov.studies.export import export_systems
-from crosskrylov.systems import load_bank
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crosskrylov.datasets import load_images
-from crosskrylov.script_io import logged, save_npz, write_json
+from crosskrylov.datasets.loading import load_images
+from crosskrylov.runtime.files import save_npz, write_json
+from crosskrylov.runtime.jobs import logged
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

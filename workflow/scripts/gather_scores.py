@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from crosskrylov.engine.gather import gather_scores
-from crosskrylov.script_io import logged, write_json
+from crosskrylov.runtime.files import write_json
+from crosskrylov.runtime.jobs import logged
+from crosskrylov.scores.gather import gather_scores
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crosskrylov.script_io import logged, read_tsv, write_tsv
+from crosskrylov.runtime.files import read_tsv, write_tsv
+from crosskrylov.runtime.jobs import logged
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

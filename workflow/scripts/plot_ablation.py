@@ -2,10 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-from crosskrylov.figures.style import save_figure
-from crosskrylov.figures.training import plot_ablation
-from crosskrylov.script_io import logged, read_json
-from crosskrylov.tables.ablation import ablation_outcomes, ablation_sentence, ablation_table
+from crosskrylov.reporting.figures.style import save_figure
+from crosskrylov.reporting.figures.training import plot_ablation
+from crosskrylov.reporting.tables.ablation import (
+    ablation_outcomes,
+    ablation_sentence,
+    ablation_table,
+)
+from crosskrylov.runtime.files import read_json
+from crosskrylov.runtime.jobs import logged
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crosskrylov.figures.style import save_figure
-from crosskrylov.figures.training import plot_frechet_against_seconds
-from crosskrylov.script_io import logged, read_json, read_tsv
+from crosskrylov.reporting.figures.style import save_figure
+from crosskrylov.reporting.figures.training import plot_frechet_against_seconds
+from crosskrylov.runtime.files import read_json, read_tsv
+from crosskrylov.runtime.jobs import logged
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

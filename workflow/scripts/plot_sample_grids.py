@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from crosskrylov.figures.style import save_figure
-from crosskrylov.figures.training import plot_sample_grids
-from crosskrylov.script_io import load_npz, logged
+from crosskrylov.reporting.figures.style import save_figure
+from crosskrylov.reporting.figures.training import plot_sample_grids
+from crosskrylov.runtime.files import load_npz
+from crosskrylov.runtime.jobs import logged
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from crosskrylov.figures.registry import plot
-from crosskrylov.figures.style import save_figure
-from crosskrylov.script_io import logged, read_tsv
+from crosskrylov.reporting.figures.registry import plot
+from crosskrylov.reporting.figures.style import save_figure
+from crosskrylov.runtime.files import read_tsv
+from crosskrylov.runtime.jobs import logged
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

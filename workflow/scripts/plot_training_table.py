@@ -2,9 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from crosskrylov.figures.style import save_figure
-from crosskrylov.figures.training import plot_quality_against_evaluations, plot_time_to_ssim
-from crosskrylov.script_io import logged, read_tsv
+from crosskrylov.reporting.figures.style import save_figure
+from crosskrylov.reporting.figures.training import (
+    plot_quality_against_evaluations,
+    plot_time_to_ssim,
+)
+from crosskrylov.runtime.files import read_tsv
+from crosskrylov.runtime.jobs import logged
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

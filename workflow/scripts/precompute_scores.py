@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crosskrylov.engine import EngineOptions, precompute_scores
-from crosskrylov.engine.gather import part_options, part_rows
-from crosskrylov.march_settings import march_options
-from crosskrylov.script_io import load_npz, logged
+from crosskrylov.runtime.files import load_npz
+from crosskrylov.runtime.jobs import logged
+from crosskrylov.scores.engine_options import EngineOptions
+from crosskrylov.scores.gather import part_options, part_rows
+from crosskrylov.scores.march_options import march_options
+from crosskrylov.scores.stream import precompute_scores
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from crosskrylov.script_io import logged, read_json
-from crosskrylov.seeds import SeedAssignment
+from crosskrylov.runtime.files import read_json
+from crosskrylov.runtime.jobs import logged
+from crosskrylov.scores.seeds import SeedAssignment
 from crosskrylov.studies.trajectory import march_and_store
 
 if TYPE_CHECKING:

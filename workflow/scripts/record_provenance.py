@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import yaml
 
-from crosskrylov.provenance import machine
-from crosskrylov.script_io import atomic_path, logged, write_tsv
+from crosskrylov.runtime.files import atomic_path, write_tsv
+from crosskrylov.runtime.jobs import logged
+from crosskrylov.runtime.provenance import machine
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from crosskrylov.experiments.budget import sample_budget
-from crosskrylov.script_io import load_npz, logged, save_npz
-from crosskrylov.training.checkpoint import load_network
-from crosskrylov.training.device import select_device
+from crosskrylov.learning.training.checkpoint import load_network
+from crosskrylov.runtime.device import select_device
+from crosskrylov.runtime.files import load_npz, save_npz
+from crosskrylov.runtime.jobs import logged
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

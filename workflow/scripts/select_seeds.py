@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from crosskrylov.script_io import load_npz, logged, write_json
-from crosskrylov.seeds import select_seeds
+from crosskrylov.runtime.files import load_npz, write_json
+from crosskrylov.runtime.jobs import logged
+from crosskrylov.scores.seeds import select_seeds
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

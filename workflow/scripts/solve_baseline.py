@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from crosskrylov.script_io import logged
+from crosskrylov.runtime.jobs import logged
 from crosskrylov.studies.trajectory import march_and_store
 
 if TYPE_CHECKING:

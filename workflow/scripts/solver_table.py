@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crosskrylov.density import unit_spacing
-from crosskrylov.script_io import load_npz, logged, read_json, read_tsv, write_tsv
-from crosskrylov.tables.solvers import frozen_rows, solver_table, trajectory_row
+from crosskrylov.equation.density import unit_spacing
+from crosskrylov.reporting.tables.solvers import frozen_rows, solver_table, trajectory_row
+from crosskrylov.runtime.files import load_npz, read_json, read_tsv, write_tsv
+from crosskrylov.runtime.jobs import logged
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

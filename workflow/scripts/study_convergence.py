@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from crosskrylov.script_io import logged, write_tsv
+from crosskrylov.runtime.files import write_tsv
+from crosskrylov.runtime.jobs import logged
 from crosskrylov.studies.convergence import convergence
 
 if TYPE_CHECKING:

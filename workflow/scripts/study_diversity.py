@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from crosskrylov.script_io import logged, read_json, write_tsv
-from crosskrylov.seeds import SeedAssignment
+from crosskrylov.runtime.files import read_json, write_tsv
+from crosskrylov.runtime.jobs import logged
+from crosskrylov.scores.seeds import SeedAssignment
+from crosskrylov.studies.bank import load_bank
 from crosskrylov.studies.diversity import diversity
-from crosskrylov.systems import load_bank
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

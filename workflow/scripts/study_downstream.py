@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from crosskrylov.equation import problem_from_config
-from crosskrylov.script_io import load_npz, logged, write_tsv
+from crosskrylov.equation.problem import problem_from_config
+from crosskrylov.runtime.files import load_npz, write_tsv
+from crosskrylov.runtime.jobs import logged
 from crosskrylov.studies.downstream import downstream
 
 if TYPE_CHECKING:

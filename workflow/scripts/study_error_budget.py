@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from crosskrylov.script_io import load_npz, logged, write_tsv
+from crosskrylov.runtime.files import load_npz, write_tsv
+from crosskrylov.runtime.jobs import logged
 from crosskrylov.studies.error_budget import error_budget
 
 if TYPE_CHECKING:

@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from crosskrylov.script_io import logged, write_tsv
+from crosskrylov.runtime.files import write_tsv
+from crosskrylov.runtime.jobs import logged
+from crosskrylov.studies.bank import load_bank
 from crosskrylov.studies.likeness import likeness_correlation, likeness_pairs, seed_choice
-from crosskrylov.systems import load_bank
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

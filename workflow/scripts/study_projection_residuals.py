@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from crosskrylov.script_io import load_npz, logged, read_json, write_tsv
-from crosskrylov.seeds import SeedAssignment
+from crosskrylov.runtime.files import load_npz, read_json, write_tsv
+from crosskrylov.runtime.jobs import logged
+from crosskrylov.scores.seeds import SeedAssignment
 from crosskrylov.studies.projection_residuals import projection_residuals
 
 if TYPE_CHECKING:

@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from crosskrylov.script_io import logged, read_tsv, write_tsv
+from crosskrylov.runtime.files import read_tsv, write_tsv
+from crosskrylov.runtime.jobs import logged
+from crosskrylov.studies.bank import load_bank
 from crosskrylov.studies.system_summary import system_summary
-from crosskrylov.systems import load_bank
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

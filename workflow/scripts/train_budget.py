@@ -7,7 +7,8 @@ import torch
 
 from crosskrylov.experiments.budget import train_budget
 from crosskrylov.experiments.common import write_training
-from crosskrylov.script_io import load_npz, logged
+from crosskrylov.runtime.files import load_npz
+from crosskrylov.runtime.jobs import logged
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

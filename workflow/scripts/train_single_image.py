@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from crosskrylov.embedding import embedded_times
 from crosskrylov.experiments.common import write_training
 from crosskrylov.experiments.single_image import select_images, train_single_image
-from crosskrylov.script_io import load_npz, logged
+from crosskrylov.learning.embedding import embedded_times
+from crosskrylov.runtime.files import load_npz
+from crosskrylov.runtime.jobs import logged
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

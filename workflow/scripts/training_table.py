@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from crosskrylov.script_io import logged, read_json, write_tsv
-from crosskrylov.tables.training import training_table
+from crosskrylov.reporting.tables.training import training_table
+from crosskrylov.runtime.files import read_json, write_tsv
+from crosskrylov.runtime.jobs import logged
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

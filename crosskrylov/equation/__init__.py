@@ -1,0 +1,1 @@
+"""The log-density Fokker-Planck equation: density, stencil, assembly, transforms, exact form."""

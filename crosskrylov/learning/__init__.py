@@ -1,0 +1,1 @@
+"""Embedding, network, noise schedules, objectives, training and sampling."""

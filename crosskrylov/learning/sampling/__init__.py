@@ -1,0 +1,1 @@
+"""Samplers: from a trained network to images."""

@@ -1,0 +1,52 @@
+"""A trained noise predictor as a function of image and noise level."""
+
+import numpy as np
+import torch
+
+from crosskrylov.learning.schedule import NoiseLevels
+
+
+class NoiseModel:
+    """Noise prediction eps(x_t, t) with clipping and a count of function evaluations.
+
+    Parameters
+    ----------
+    network : Module
+        ``network(x, t).sample`` predicts the noise in x_t = sqrt(a_t) x_0 + sqrt(1 - a_t) z.
+    levels : NoiseLevels
+        The schedule that it was trained on.
+    clip : bool
+        Replace the prediction by the one whose implied x_0 lies in [-1, 1]. Done here once, so that
+        every sampler gets it alike.
+    """
+
+    def __init__(self, network: torch.nn.Module, levels: NoiseLevels, clip: bool = True):
+        self.network = network
+        self.levels = levels
+        self.clip = clip
+        self.evaluations = 0
+        self._log_sigmas = np.log(levels.sigmas)
+
+    @torch.no_grad()
+    def at_level(self, x: torch.Tensor, level: float) -> torch.Tensor:
+        """Return the predicted noise in ``x`` (B, C, H, W) at a level, possibly fractional."""
+        self.evaluations += 1
+        log_sigma = np.interp(level, np.arange(len(self.levels)), self._log_sigmas)
+        t = torch.full((len(x),), float(level), device=x.device)
+        x = x.contiguous(memory_format=torch.channels_last)
+        eps = self.network(x, t).sample.float()
+        if not self.clip:
+            return eps
+        signal = float(1 / np.sqrt(1 + np.exp(2 * log_sigma)))
+        noise = signal * float(np.exp(log_sigma))
+        clean = ((x - noise * eps) / signal).clamp(-1, 1)
+        return (x - signal * clean) / noise
+
+    def at_sigma(self, x: torch.Tensor, sigma: float) -> torch.Tensor:
+        """Return the predicted noise in ``x`` = x_0 + sigma z (no signal scaling)."""
+        level = np.interp(np.log(sigma), self._log_sigmas, np.arange(len(self.levels)))
+        return self.at_level(x / np.sqrt(1 + sigma**2), float(level))
+
+    def score(self, x: torch.Tensor, sigma: float) -> torch.Tensor:
+        """Return the score of the density noised by ``sigma``: minus the noise over sigma."""
+        return -self.at_sigma(x, sigma) / sigma

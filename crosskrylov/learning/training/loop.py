@@ -1,0 +1,322 @@
+"""The training loop."""
+
+import logging
+import math
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from crosskrylov.errors import TrainingError
+from crosskrylov.learning.objectives.base import Objective
+from crosskrylov.learning.training.averaging import WeightAverage
+from crosskrylov.learning.training.checkpoint import (
+    STATE_VALUES,
+    Progress,
+    load_training_state,
+    read_fingerprint,
+    save_checkpoint,
+)
+from crosskrylov.runtime.device import select_device
+
+logger = logging.getLogger(__name__)
+
+PROGRESS_FORMAT = (
+    "{desc}: {percentage:3.0f}%|{bar:20}| {n:.0f}/{total:.0f} s, left {remaining}{postfix}"
+)
+
+#: Called with the network (averaged weights, eval mode); returns metrics by name.
+Evaluate = Callable[[torch.nn.Module], Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Settings that all models of a comparison share.
+
+    Attributes
+    ----------
+    budget_seconds : float
+        Training ends here: seconds of optimiser steps.
+    max_steps : int or None
+        Training also ends after so many steps.
+    targets : tuple of float
+        Training also ends once the ``target_metric`` of an evaluation reaches the largest.
+    target_metric : str
+        Column of the curve that the targets refer to.
+    learning_rate : float
+        Of Adam.
+    ema_decay : float
+        Decay of the averaged weights, which are those evaluated and kept.
+    gradient_clip : float
+        Largest gradient norm.
+    first_evaluation : int
+        Step of the first evaluation; 0 switches evaluation by steps off.
+    evaluation_growth : float
+        Each next evaluation comes at this multiple of the step of the last (at least one step
+        later), so that a time to target is resolved to the same relative accuracy early and late.
+    evaluation_seconds : tuple of float
+        Training seconds at which to evaluate as well.
+    device : {"auto", "cpu", "cuda"}
+        Where to train.
+    mixed_precision : bool
+        bfloat16 on CUDA; never on the CPU.
+    checkpoint_seconds : float
+        Seconds between two saved states of a resumable run.
+    """
+
+    budget_seconds: float
+    max_steps: int | None = None
+    targets: tuple[float, ...] = ()
+    target_metric: str = "ssim"
+    learning_rate: float = 1e-3
+    ema_decay: float = 0.99
+    gradient_clip: float = 1.0
+    first_evaluation: int = 20
+    evaluation_growth: float = 1.05
+    evaluation_seconds: tuple[float, ...] = ()
+    device: str = "auto"
+    mixed_precision: bool = True
+    checkpoint_seconds: float = 30.0
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a run leaves in memory.
+
+    Attributes
+    ----------
+    network : Module
+        Averaged weights, in eval mode.
+    curve : list of dict
+        Rows with step, train_seconds, seconds_with_evaluation, loss and the metrics.
+    steps : int
+        Optimiser steps.
+    train_seconds, evaluation_seconds : float
+        The two clocks.
+    stopped_by : {"target", "budget", "max_steps"}
+        Why training ended.
+    """
+
+    network: torch.nn.Module
+    curve: list[dict[str, float]]
+    steps: int
+    train_seconds: float
+    evaluation_seconds: float
+    stopped_by: str
+
+
+def train(
+    network: torch.nn.Module,
+    objective: Objective,
+    options: TrainingOptions,
+    seed: int,
+    evaluate: Evaluate | None = None,
+    checkpoint: str | Path | None = None,
+    resume_from: str | Path | None = None,
+    fingerprint: str = "",
+    description: str = "training",
+) -> TrainingResult:
+    """Train ``network`` until a target, the time budget or the number of steps is reached.
+
+    Parameters
+    ----------
+    network : Module
+        Changed in place; holds the averaged weights afterwards.
+    objective : Objective
+        Loss and data.
+    options : TrainingOptions
+        Settings.
+    seed : int
+        Seed of the training's only random stream. Evaluations must draw from streams of their own,
+        so that they do not change the training.
+    evaluate : callable, optional
+        Metrics of the averaged network.
+    checkpoint : path, optional
+        Folder of the final checkpoint.
+    resume_from : path, optional
+        Folder where the state is kept while training; a state found there with the same
+        ``fingerprint`` is continued with the same random stream, any other is left behind with a
+        line in the log. The folder stays until the caller removes it.
+    fingerprint : str
+        Identifies settings and data of the run.
+    description : str
+        Label of the progress bar.
+
+    Returns
+    -------
+    TrainingResult
+
+    Raises
+    ------
+    TrainingError
+        If loss or gradient stop being finite; the last good state stays on disk.
+    DeviceError
+        If the device is not there.
+    """
+    device = select_device(options.device)
+    network = network.to(device, memory_format=torch.channels_last).train()
+    objective = objective.to(device)
+    optimiser = torch.optim.Adam(network.parameters(), lr=options.learning_rate, fused=True)
+    average = WeightAverage(network, options.ema_decay)
+    generator = torch.Generator().manual_seed(seed)
+    progress = Progress(next_evaluation=options.first_evaluation)
+
+    def save(folder):
+        save_checkpoint(folder, network, optimiser, average, generator, progress, fingerprint)
+
+    if resume_from is not None and (Path(resume_from) / STATE_VALUES).is_file():
+        if read_fingerprint(resume_from) == fingerprint:
+            progress = load_training_state(resume_from, network, optimiser, average, generator)
+            logger.info("resumed at step %d, %.1f s", progress.step, progress.train_seconds)
+        else:
+            logger.info("%s belongs to other settings or data: starting afresh", resume_from)
+    bar = tqdm(
+        total=round(options.budget_seconds, 1),
+        initial=round(progress.train_seconds, 1),
+        desc=description,
+        mininterval=1.0 if sys.stderr.isatty() else 30.0,
+        bar_format=PROGRESS_FORMAT,
+    )
+    _warm_up(network, objective, options, device)
+    last_saved = time.perf_counter()
+    stopped_by = _finished(progress, options)
+    try:
+        while not stopped_by:
+            loss, seconds = _timed_step(
+                network, objective, optimiser, average, generator, options, device, progress.step
+            )
+            progress.step += 1
+            progress.train_seconds += seconds
+            progress.loss_sum += loss
+            progress.loss_count += 1
+            # a step may overshoot the budget, which tqdm would take for an unknown total
+            bar.update(min(seconds, max(bar.total - bar.n, 0)))
+            stopped_by = _finished(progress, options)
+            if _evaluation_due(progress, options) or (stopped_by and evaluate is not None):
+                _evaluate(network, average, evaluate, progress, options, device)
+                shown = {k: progress.curve[-1].get(k) for k in ("loss", options.target_metric)}
+                bar.set_postfix(
+                    {"step": progress.step, **{k: v for k, v in shown.items() if v is not None}}
+                )
+                stopped_by = _finished(progress, options)
+            if (
+                resume_from is not None
+                and time.perf_counter() - last_saved > options.checkpoint_seconds
+            ):
+                save(resume_from)
+                last_saved = time.perf_counter()
+    except KeyboardInterrupt:
+        if resume_from is not None:
+            save(resume_from)
+        raise
+    finally:
+        bar.close()
+    if checkpoint is not None:
+        save(checkpoint)
+    average._assign(average.average)
+    return TrainingResult(
+        network.eval(),
+        progress.curve,
+        progress.step,
+        progress.train_seconds,
+        progress.evaluation_seconds,
+        stopped_by,
+    )
+
+
+def _warm_up(network, objective, options, device) -> None:
+    """Do once, outside the clock, what is slow the first time: kernels, buffers, late imports."""
+    with _precision(options, device):
+        loss = objective.loss(network, torch.Generator().manual_seed(0))
+    loss.backward()
+    network.zero_grad(set_to_none=True)
+    stand_in = torch.nn.Parameter(torch.zeros(1, device=device))
+    stand_in.grad = torch.zeros(1, device=device)
+    torch.optim.Adam([stand_in], fused=True).step()
+
+
+def _precision(options, device):
+    """Return the context that a loss is computed in."""
+    if options.mixed_precision and device.type == "cuda":
+        return torch.autocast("cuda", dtype=torch.bfloat16)
+    return nullcontext()
+
+
+def _timed_step(network, objective, optimiser, average, generator, options, device, step):
+    """Do one optimiser step; return (loss, seconds)."""
+    start = time.perf_counter()
+    optimiser.zero_grad(set_to_none=True)
+    with _precision(options, device):
+        loss = objective.loss(network, generator)
+    loss.backward()
+    norm = torch.nn.utils.clip_grad_norm_(network.parameters(), options.gradient_clip)
+    # Checked before the update: weights, average and saved states therefore stay finite.
+    values = loss.item(), norm.item()  # waits for the GPU
+    if not all(map(math.isfinite, values)):
+        raise TrainingError(
+            f"Training diverged at step {step + 1}: loss {values[0]}, gradient norm {values[1]}; "
+            f"lower training.learning_rate (now {options.learning_rate:g}) or "
+            f"training.gradient_clip (now {options.gradient_clip:g}). The last good state was kept."
+        )
+    optimiser.step()
+    average.update()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return values[0], time.perf_counter() - start
+
+
+def _evaluation_due(progress: Progress, options: TrainingOptions) -> bool:
+    if options.first_evaluation and progress.step >= progress.next_evaluation:
+        return True
+    marks = options.evaluation_seconds
+    return progress.marks_done < len(marks) and progress.train_seconds >= marks[progress.marks_done]
+
+
+def _evaluate(network, average, evaluate, progress, options, device) -> None:
+    """Append a row to the curve and schedule the next evaluation."""
+    start = time.perf_counter()
+    metrics = {}
+    if evaluate is not None:
+        network.eval()
+        with average.applied(), torch.no_grad():
+            metrics = {k: v for k, v in evaluate(network).items() if math.isfinite(v)}
+        network.train()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+    progress.evaluation_seconds += time.perf_counter() - start
+    row = {
+        "step": progress.step,
+        "train_seconds": progress.train_seconds,
+        "seconds_with_evaluation": progress.train_seconds + progress.evaluation_seconds,
+        "loss": progress.loss_sum / max(progress.loss_count, 1),
+        **metrics,
+    }
+    progress.curve.append(row)
+    progress.loss_sum, progress.loss_count = 0.0, 0
+    if options.first_evaluation and progress.step >= progress.next_evaluation:
+        progress.next_evaluation = max(
+            progress.step + 1, math.ceil(progress.step * options.evaluation_growth)
+        )
+    while (
+        progress.marks_done < len(options.evaluation_seconds)
+        and progress.train_seconds >= options.evaluation_seconds[progress.marks_done]
+    ):
+        progress.marks_done += 1
+
+
+def _finished(progress: Progress, options: TrainingOptions) -> str:
+    """Return why training is over, or the empty string."""
+    if options.targets and progress.curve:
+        best = max(row.get(options.target_metric, -math.inf) for row in progress.curve)
+        if best >= max(options.targets):
+            return "target"
+    if progress.train_seconds >= options.budget_seconds:
+        return "budget"
+    if options.max_steps is not None and progress.step >= options.max_steps:
+        return "max_steps"
+    return ""

@@ -1,0 +1,359 @@
+"""Loading, defaulting and checking of the configuration; usable with and without Snakemake.
+
+The schema (JSON Schema, written as YAML) says what each section may hold.  This module turns a
+violation into one sentence, fills in defaults, and checks what a schema cannot express: rules
+that connect several keys.  Scripts never import it: they get plain values through ``params``, so
+that editing this file re-runs nothing.
+"""
+
+import copy
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from crosskrylov.errors import ConfigError, CrosskrylovError, DataError
+from crosskrylov.planning.messages import dotted, kind, reporting_order, sentence, shown, under
+from crosskrylov.planning.training_rules import check_training
+from crosskrylov.solvers.index import solver_entry
+
+#: The one written in C is ten times as fast, which counts since every job reads the schema.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+#: The schema, which comes with the package.
+SCHEMA = Path(__file__).resolve().with_name("config.schema.yaml")
+
+#: The parameters that each kind of coefficient uses; the others may be set but play no part.
+PARAMETERS_OF_KIND = {
+    "diffusion": {
+        "constant": ("g",),
+        "exponential": ("sigma",),
+        "vp": ("beta_min", "beta_max"),
+        "path": ("path",),
+    },
+    "drift": {
+        "zero": (),
+        "linear": ("rate", "center"),
+        "vp": ("beta_min", "beta_max", "center"),
+        "path": ("path",),
+    },
+}
+
+
+# --- loading ------------------------------------------------------------------------------------
+
+
+def load_config(*paths: str | Path, schema_path: str | Path = SCHEMA) -> dict:
+    """Read configuration files, the later ones laid over the earlier ones, and check the result.
+
+    Parameters
+    ----------
+    *paths : path-like
+        YAML files; mappings are merged, everything else is replaced, as Snakemake does with
+        ``--configfile``.
+    schema_path : path-like
+        The schema.
+
+    Returns
+    -------
+    dict
+        The configuration with every default filled in.
+
+    Raises
+    ------
+    DataError
+        If a file is missing or is not YAML.
+    ConfigError
+        If the configuration is not usable; one sentence names the key.
+    """
+    config: dict = {}
+    for path in paths:
+        overlay = _read_yaml(path)
+        if not isinstance(overlay, Mapping | None):
+            raise ConfigError(f"{path} holds {shown(overlay)}: it must hold sections (key: value).")
+        _merge(config, overlay or {})
+    return check_config(config, schema_path)
+
+
+def _read_yaml(path: str | Path) -> Any:
+    try:
+        return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_LOADER)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}): correct the path.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path} is not valid YAML ({reason}): correct it.") from None
+
+
+def _merge(config: dict, overlay: Mapping) -> None:
+    for key, value in overlay.items():
+        if isinstance(value, Mapping) and isinstance(config.get(key), dict):
+            _merge(config[key], value)
+        elif isinstance(value, Mapping):
+            config[key] = {}
+            _merge(config[key], value)
+        else:
+            config[key] = value
+
+
+def check_or_exit(config: dict, schema_path: str | Path, command_line: Mapping | None) -> None:
+    """Check the configuration of a Snakemake run; if it is bad, leave with a sentence and status 1.
+
+    Parameters
+    ----------
+    config : dict
+        The merged configuration; defaults are filled in in place.
+    schema_path : path-like
+        The schema.
+    command_line : mapping or None
+        What ``--config`` contributed.
+    """
+    try:
+        restore_types(config, command_line or {})
+        check_config(config, schema_path)
+    except CrosskrylovError as error:
+        # An exception would be shown with the line of the Snakefile, where nothing is wrong.
+        raise SystemExit(f"Configuration error: {error}") from None
+
+
+def restore_types(config: dict, command_line: Mapping) -> None:
+    """Give values inside mappings and lists that came from ``--config`` their YAML types, in place.
+
+    Snakemake reads ``--config 'march={max_picard: 3}'`` as {"max_picard": "3"}, text all through.
+
+    Parameters
+    ----------
+    config : dict
+        The merged configuration.
+    command_line : mapping
+        What ``--config`` contributed to it.
+    """
+    for key, value in command_line.items():
+        if isinstance(value, Mapping) and isinstance(config.get(key), dict):
+            restore_types(config[key], value)
+        elif value == config.get(key):
+            config[key] = _typed(value)
+
+
+def _typed(value: Any) -> Any:
+    if isinstance(value, str):
+        return yaml.safe_load(value)
+    return [_typed(entry) for entry in value] if isinstance(value, list) else value
+
+
+def relevant_parameters(equation: Mapping) -> dict:
+    """Return the section ``equation`` without the coefficients' unused parameters.
+
+    Snakemake re-runs a job when its ``params`` change; a parameter of a kind that is not chosen
+    must therefore not be among them.
+    """
+    reduced = dict(equation)
+    for name, kinds in PARAMETERS_OF_KIND.items():
+        entry = equation[name]
+        keys = ("kind", *kinds[entry["kind"]])
+        reduced[name] = {key: entry[key] for key in keys if key in entry}
+    return reduced
+
+
+# --- checking -----------------------------------------------------------------------------------
+
+
+def check_config(config: dict, schema_path: str | Path = SCHEMA) -> dict:
+    """Fill in defaults and check a configuration; changes ``config`` in place and returns it.
+
+    An empty (null) entry of a named collection (``image_sets``, ``solvers``, ...) removes that
+    entry, so that a preset can take away what the default configuration defines; an empty value
+    elsewhere means the default.
+
+    Parameters
+    ----------
+    config : dict
+        Sections as read from YAML.
+    schema_path : path-like
+        The schema.
+
+    Returns
+    -------
+    dict
+        ``config`` itself.
+
+    Raises
+    ------
+    ConfigError
+        For the first problem: one sentence with the key's path, what was found, what is allowed.
+    """
+    schema = _read_yaml(schema_path)
+    _check_key_types(config)
+    _drop_empty(config, schema)
+    _fill_defaults(config, schema)
+    errors = sorted(_VALIDATOR(schema).iter_errors(config), key=reporting_order)
+    if errors:
+        raise ConfigError(sentence(errors[0], schema))
+    for check in _CONNECTIONS:
+        check(config)
+    return config
+
+
+def _check_key_types(value: Any, path: tuple = ()) -> None:
+    """Raise for a key that YAML does not read as text (``32:``, ``on:``, ``null:``)."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise ConfigError(
+                    f"The key {shown(key)} {under(path)} is read by YAML as {kind(key)}: choose a "
+                    "name that starts with a letter, or put it in quotes."
+                )
+            _check_key_types(inner, (*path, key))
+
+
+def _drop_empty(value: Any, schema: Mapping) -> None:
+    """Remove null entries where the schema does not ask for null (see `check_config`)."""
+    if not isinstance(value, dict):
+        return
+    for key in list(value):
+        entry_schema = _schema_of_entry(schema, key)
+        if entry_schema is None:
+            continue
+        if value[key] is None and not _allows_null(entry_schema):
+            del value[key]
+        else:
+            _drop_empty(value[key], entry_schema)
+
+
+def _fill_defaults(value: Any, schema: Mapping) -> None:
+    """Insert the schema's defaults for missing keys, in place and at every level.
+
+    Keys get the schema's order: Snakemake compares a job's parameters as text, so that a value
+    given in another order, or in an overlay, would re-run the job.
+    """
+    if not isinstance(value, dict):
+        return
+    for key, entry_schema in schema.get("properties", {}).items():
+        if key in value:
+            value[key] = value.pop(key)
+        elif "default" in entry_schema:
+            value[key] = copy.deepcopy(entry_schema["default"])  # never shared
+    for key, entry in value.items():
+        _fill_defaults(entry, _schema_of_entry(schema, key) or {})
+
+
+def _schema_of_entry(schema: Mapping, key: str) -> Mapping | None:
+    """Return the schema of ``key`` inside an object, None if there is none."""
+    if key in schema.get("properties", {}):
+        return schema["properties"][key]
+    extra = schema.get("additionalProperties")
+    return extra if isinstance(extra, Mapping) else None
+
+
+def _allows_null(schema: Mapping) -> bool:
+    kinds = schema.get("type", [])
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    return "null" in kinds or any(_allows_null(option) for option in schema.get("anyOf", []))
+
+
+def _is_integer(checker: Any, value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)  # 32.0 is not a size
+
+
+def _is_number(checker: Any, value: Any) -> bool:
+    return (
+        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    )  # .nan passes every comparison that JSON Schema makes
+
+
+_VALIDATOR = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"integer": _is_integer, "number": _is_number}
+    ),
+)
+
+
+# --- rules that connect several keys ------------------------------------------------------------
+
+
+def _check_image_sets(config: Mapping) -> None:
+    for name, images in config["image_sets"].items():
+        key = f"image_sets.{name}"
+        if images["source"] == "folder" and not images["root"]:
+            raise ConfigError(f"{key}.root is missing: name the folder that holds your images.")
+        if images["source"] in ("photos", "digits") and images["root"]:
+            raise ConfigError(
+                f"{key}.root is {shown(images['root'])}, but source {images['source']} comes with "
+                "an installed package and reads no folder: remove root, or set source: folder."
+            )
+        if config["seeds"]["n_seeds"] > images["n_images"]:
+            raise ConfigError(
+                f"seeds.n_seeds is {config['seeds']['n_seeds']}, but {key}.n_images is only "
+                f"{images['n_images']}: lower the one or raise the other."
+            )
+
+
+def _check_equation(config: Mapping) -> None:
+    equation = config["equation"]
+    time_steps = {"equation.time_steps": equation["time_steps"]} | {
+        f"image_sets.{name}.time_steps": images["time_steps"]
+        for name, images in config["image_sets"].items()
+        if images.get("time_steps")
+    }
+    for key, value in time_steps.items():
+        if equation["stored_steps"] > value:
+            raise ConfigError(
+                f"equation.stored_steps is {equation['stored_steps']}, but {key} is only {value}: "
+                "lower the one or raise the other."
+            )
+    for name in PARAMETERS_OF_KIND:
+        entry = equation[name]
+        if entry["kind"] == "path" and not entry["path"]:
+            raise ConfigError(
+                f"equation.{name}.path is missing: kind path needs package.module:function."
+            )
+        if entry["kind"] == "vp" and entry["beta_min"] > entry["beta_max"]:
+            raise ConfigError(
+                f"equation.{name}.beta_min is {entry['beta_min']:g}, which is above beta_max "
+                f"{entry['beta_max']:g}: exchange them."
+            )
+
+
+def _check_solvers(config: Mapping) -> None:
+    for name, entry in config["solvers"].items():
+        try:
+            solver_entry(entry["method"])
+        except ConfigError as error:
+            raise ConfigError(f"solvers.{name}.method cannot be used: {error}") from None
+
+
+def _check_references(config: Mapping) -> None:
+    """Check that the names of image sets and solvers in other sections are defined."""
+    for path, value in _leaves(config):
+        collection = {"image_set": "image_sets", "solver": "solvers"}.get(path[-1], path[-1])
+        if len(path) < 2 or collection not in ("image_sets", "solvers"):
+            continue
+        for name in value if isinstance(value, list) else [value]:
+            if name is not None and name not in config[collection]:
+                raise ConfigError(
+                    f"{dotted(path)} names {shown(name)}, which is not defined under {collection} "
+                    f"({', '.join(config[collection])}): correct the name or define it."
+                )
+
+
+def _leaves(value: Any, path: tuple = ()) -> Iterator[tuple[tuple, Any]]:
+    """Yield path and value of everything that is not a mapping."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _leaves(inner, (*path, key))
+    else:
+        yield path, value
+
+
+#: Each gets the whole configuration, valid by the schema and with defaults, and raises ConfigError.
+_CONNECTIONS = (
+    _check_image_sets,
+    _check_equation,
+    _check_solvers,
+    _check_references,
+    check_training,
+)

@@ -1,0 +1,1 @@
+"""Tables, figures and snapshots of what the other rooms measured."""

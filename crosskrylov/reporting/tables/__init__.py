@@ -1,0 +1,1 @@
+"""Tables, each made of the results of single runs."""

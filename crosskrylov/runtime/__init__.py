@@ -1,0 +1,1 @@
+"""Files, job logs, measurement and provenance: what every room may use, and no science."""

@@ -1,0 +1,283 @@
+"""Reading and writing of artifacts, and logging, for scripts and library alike (no numerics here).
+
+Every writer is atomic: the bytes go to a hidden sibling of the target, which replaces the target
+only once it is complete.  A killed job, an exception or a full disk therefore never leaves a
+half-written artifact behind, and an older artifact stays intact until the new one is ready.
+"""
+
+import errno
+import glob
+import json
+import os
+import platform
+import shutil
+import uuid
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crosskrylov.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+#: In the names of temporary files: on a shared disk, process numbers mean nothing without it.
+_HOST = platform.node().replace(os.sep, "-") or "host"
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary sibling of ``path`` to write a file to; it becomes ``path`` on success.
+
+    Parameters
+    ----------
+    path : path-like
+        The file to make or replace; its folder is made if missing.
+
+    Yields
+    ------
+    Path
+        Hidden path in the same folder and with the same suffix.  Removed if the body fails.
+
+    Raises
+    ------
+    DataError
+        If the disk is full, the folder cannot be written to, or the body wrote no file.
+    """
+    target = Path(path)
+    with _partial_sibling(target) as partial:
+        yield partial
+        if not partial.is_file():
+            raise DataError(f"Nothing was written to {target}: its writer made no file.")
+        os.replace(partial, target)
+
+
+@contextmanager
+def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield an empty temporary folder beside ``path``; it becomes ``path`` on success.
+
+    An existing folder of that name is replaced as a whole: it is moved aside, never merged with.
+
+    Parameters
+    ----------
+    path : path-like
+        The folder to make or replace.
+
+    Yields
+    ------
+    Path
+        Hidden empty folder beside the target.  Removed with its contents if the body fails.
+
+    Raises
+    ------
+    DataError
+        If the disk is full or the parent folder cannot be written to.
+    """
+    target = Path(path)
+    with _partial_sibling(target) as partial:
+        partial.mkdir()
+        yield partial
+        if target.exists():
+            outgoing = partial.with_name(partial.name + ".old")
+            os.replace(target, outgoing)
+            os.replace(partial, target)
+            shutil.rmtree(outgoing, ignore_errors=True)
+        else:
+            os.replace(partial, target)
+
+
+@contextmanager
+def _partial_sibling(target: Path) -> Iterator[Path]:
+    """Yield an unused hidden path beside ``target`` and remove what is left there at the end."""
+    owner = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    partial = target.with_name(f".{target.stem}.{_HOST}.{owner}.partial{target.suffix}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(target)
+        yield partial
+    except Exception as error:
+        explanation = _explained(error, target, partial)
+        if explanation is None:
+            raise
+        raise explanation from error
+    finally:
+        _remove(partial)
+
+
+def _remove_abandoned(target: Path) -> None:
+    """Remove what processes of this machine left beside ``target`` when they were killed."""
+    prefix, suffix = f".{target.stem}.{_HOST}.", f".partial{target.suffix}"
+    for file in target.parent.glob(f"{glob.escape(prefix)}*{glob.escape(suffix)}"):
+        process = file.name.removeprefix(prefix).partition("-")[0]
+        if process.isdigit() and not _is_running(int(process)):
+            _remove(file)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # signal 0 only asks
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # somebody else's
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    elif path.exists():
+        path.unlink()
+
+
+def _explained(error: Exception, target: Path, partial: Path) -> DataError | None:
+    """Return a one-sentence `DataError` if ``error`` means that ``target`` cannot be written."""
+    # Libraries with their own error types (safetensors, torch) pass the system's text on.
+    if getattr(error, "errno", None) in _DISK_FULL or "No space left on device" in str(error):
+        return DataError(
+            f"The disk is full: {target} could not be written; free some space and run again "
+            f"(nothing was left half-written)."
+        )
+    concerned = {str(partial), str(target), str(target.parent)}
+    if isinstance(error, OSError) and str(error.filename) in concerned:
+        return DataError(f"Cannot write {target}: {error.strerror}; choose another folder.")
+    return None
+
+
+def save_npz(path: str | os.PathLike, /, *, compressed: bool = False, **arrays: Any) -> None:
+    """Write named arrays to one ``.npz`` file, atomically and bit-reproducibly, without pickling.
+
+    Parameters
+    ----------
+    path : path-like
+        File to make or replace.
+    compressed : bool
+        Deflate the arrays (smaller, slower).
+    **arrays : array_like
+        Arrays by name; strings become unicode arrays.
+
+    Raises
+    ------
+    TypeError
+        If an array has dtype object, which could only be stored as a pickle.
+    DataError
+        If the file cannot be written.
+    """
+    converted = {name: np.asarray(value) for name, value in arrays.items()}
+    for name, value in converted.items():
+        if value.dtype.hasobject:
+            raise TypeError(f"array {name!r} has dtype {value.dtype}: objects are never pickled")
+    write = np.savez_compressed if compressed else np.savez
+    with atomic_path(path) as partial, partial.open("wb") as stream:
+        write(stream, **converted)
+
+
+def load_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """Read every array of an ``.npz`` file into memory.
+
+    Parameters
+    ----------
+    path : path-like
+        File written by `save_npz`.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Arrays by name.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged, no archive of arrays, or holds pickled objects.
+    """
+    try:
+        # opened here, not by np.load, which would also accept a bare .npy file or a pickle
+        with Path(path).open("rb") as stream, np.lib.npyio.NpzFile(stream) as archive:
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist: make it first or correct the path.") from None
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError, KeyError, zlib.error) as error:
+        raise DataError(
+            f"{path} cannot be read as an archive of arrays ({error}): delete it and make it again."
+        ) from error
+
+
+def write_json(path: str | os.PathLike, value: Any) -> None:
+    """Write ``value`` as indented UTF-8 JSON, atomically; NumPy numbers and arrays are converted.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite (JSON has no such number; leave the entry out instead).
+    DataError
+        If the file cannot be written.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
+    with atomic_path(path) as partial:
+        partial.write_text(text + "\n", encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    """Return the JSON-serialisable twin of a NumPy value or a path."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(f"cannot write a {type(value).__name__} to JSON")
+
+
+def read_json(path: str | os.PathLike) -> Any:
+    """Read a JSON file.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or is not valid JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist: make it first or correct the path.") from None
+    except (ValueError, OSError) as error:
+        raise DataError(
+            f"{path} cannot be read as JSON ({error}): delete it and make it again."
+        ) from error
+
+
+def write_tsv(path: str | os.PathLike, table: "pd.DataFrame") -> None:
+    """Write a table as tab-separated text without index, atomically; missing values stay empty.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be written.
+    """
+    with atomic_path(path) as partial:
+        table.to_csv(partial, sep="\t", index=False, na_rep="", lineterminator="\n")
+
+
+def read_tsv(path: str | os.PathLike) -> "pd.DataFrame":
+    """Read a tab-separated table; only an empty cell counts as missing (``none`` is a word).
+
+    Raises
+    ------
+    DataError
+        If the file is missing, empty or not a rectangular table.
+    """
+    import pandas as pd  # here, since most users of this module need no tables
+
+    try:
+        return pd.read_csv(path, sep="\t", keep_default_na=False, na_values=[""])
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist: make it first or correct the path.") from None
+    except (ValueError, OSError) as error:
+        raise DataError(
+            f"{path} cannot be read as a table ({error}): delete it and make it again."
+        ) from error

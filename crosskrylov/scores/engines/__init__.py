@@ -1,0 +1,1 @@
+"""The engines: each advances a block of images to the stored steps."""

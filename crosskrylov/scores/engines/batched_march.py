@@ -1,0 +1,312 @@
+"""The batched log-density march: all images of a block at once, matrix-free (Eqs. 3, 14, 23a).
+
+The matrices of all images share P, and what differs between them is small beside it: the fixed
+point of (23a) is found by m <- P^-1 (b + N(m)), whose residual in (3) is N of the new iterate minus
+N of the old one and falls 10- to 100-fold per iteration.  The first N of a step is extrapolated
+from earlier steps.  Images for which this does not converge get Newton's iteration with
+preconditioned GMRES.
+
+The solution is that of `crosskrylov.scores.march.march` with any solver.  The published march
+stops Picard's iteration after five iterates, which in the first one to three steps is before it
+has converged; those steps are then taken by Picard's iteration here too (``max_picard``).
+"""
+
+from dataclasses import dataclass, field
+from math import comb, log2
+
+import numpy as np
+import torch
+
+from crosskrylov.equation.assembly import assemble_systems
+from crosskrylov.equation.problem import FokkerPlanckProblem
+from crosskrylov.equation.transforms import TransformPreconditioner
+from crosskrylov.scores.engines.block_equation import BlockEquation
+from crosskrylov.solvers.kernels.batched_krylov import StencilOperator, gmres
+from crosskrylov.solvers.kernels.residuals import relative_residuals
+
+Tensor = torch.Tensor
+
+#: Why an image whose log-density holds NaN or infinity is left out.
+NOT_FINITE = "its initial log-density is not finite"
+#: Most earlier steps that the extrapolation in time uses beyond the last one.
+EXTRAPOLATION_ORDER = 5
+#: Newton steps, and the part of the remaining residual that GMRES leaves in each.
+_NEWTON_STEPS, _FORCING = 40, 1e-2
+#: Residual of a Picard iterate's system, relative to the change of the iterate before.
+_PICARD_FORCING = 1e-4
+
+
+@dataclass
+class BlockResult:
+    """Log-densities of a block of images and how they came about.
+
+    Attributes
+    ----------
+    log_density : Tensor, shape (B, S, H, W)
+        Log-density in nats at the stored steps; NaN for images that failed.
+    iterations : ndarray of int, shape (B,)
+        Applications of P^-1 over the whole march (0 for methods without iteration).
+    fallbacks : ndarray of int, shape (B,)
+        Time steps that needed Newton's iteration.
+    max_residual : ndarray, shape (B,)
+        Largest true relative residual of any step (NaN for methods without systems).
+    failures : dict of int to str
+        Position in the block of every failed image, and one sentence why.
+    """
+
+    log_density: Tensor
+    iterations: np.ndarray
+    fallbacks: np.ndarray
+    max_residual: np.ndarray
+    failures: dict[int, str] = field(default_factory=dict)
+
+
+class BatchedMarch:
+    """March blocks of images through all time steps.
+
+    Parameters
+    ----------
+    problem : FokkerPlanckProblem
+    steps : sequence of int
+        Time steps to keep, ascending; 0 is the initial state.
+    tolerance : float
+        Relative residual of (3), with the matrix at the solution itself, that every step reaches.
+    max_iterations : int
+        Iterations per step after which an image is handed to Newton's iteration.
+    max_picard : int or None
+        Take an image's first steps by at most so many Picard iterates, until they suffice for
+        ``picard_tolerance``, as `march` does; None: every step is iterated to its fixed point.
+    picard_tolerance : float
+        Relative change at which Picard's iteration stops.
+    dtype, device
+        Of the arithmetic.
+    """
+
+    name = "batched"
+
+    def __init__(
+        self,
+        problem: FokkerPlanckProblem,
+        steps,
+        tolerance: float = 1e-8,
+        max_iterations: int = 30,
+        max_picard: int | None = 5,
+        picard_tolerance: float = 1e-6,
+        dtype=torch.float64,
+        device="cpu",
+    ):
+        self.problem, self.steps = problem, [int(s) for s in steps]
+        self.tolerance, self.max_iterations = tolerance, max_iterations
+        self.max_picard, self.picard_tolerance = max_picard, picard_tolerance
+        self.dtype, self.device = dtype, device
+        self._equation = None
+
+    def run(self, log_density: np.ndarray) -> BlockResult:
+        """March one block; ``log_density`` has shape (B, H, W), in nats."""
+        m = torch.as_tensor(log_density).to(device=self.device, dtype=self.dtype, copy=True)
+        b = len(m)
+        if self._equation is None or self._capacity < b:
+            self._equation = BlockEquation(self.problem, b, self.dtype, self.device)
+            self._capacity = b
+        state = _State(m.contiguous(), self.problem, len(self.steps))
+        if self.steps[0] == 0:
+            state.store[:, 0] = m
+        bad = ~torch.isfinite(m).all(dim=2).all(dim=1)
+        state.fail(bad, NOT_FINITE)
+        for step in range(1, self.problem.time_steps + 1):
+            self._advance(state, step)
+            if step in self.steps:
+                state.store[:, self.steps.index(step)] = state.m
+            if len(state.failures) == b:
+                break
+        state.store[~state.alive] = torch.nan
+        return BlockResult(
+            state.store,
+            state.iterations.cpu().numpy(),
+            state.fallbacks,
+            np.where(state.alive.cpu().numpy(), state.worst.cpu().numpy(), np.nan),
+            state.failures,
+        )
+
+    def _advance(self, state: "_State", step: int) -> None:
+        """Solve (23a) for one step from an extrapolated N."""
+        equation = self._equation
+        equation.set_step(step)
+        if step == 1:
+            equation.nonlinear(state.m, state.history[0])
+        slot = state.extrapolate(step)
+        rhs = equation.right_hand_side(state.m, state.rhs)
+        limit = _norms(rhs) * self.tolerance
+        torch.add(rhs, state.guess, alpha=equation.scale, out=state.work)
+        equation.solve(state.work, state.next)
+        equation.nonlinear(state.next, slot)
+        size = _norms(state.guess.sub_(slot)) * equation.scale
+        state.iterations += state.alive
+        # a shade stricter than asked, so that rounding cannot turn a hit into a miss below
+        early = state.early & state.alive if self.max_picard else torch.zeros_like(state.alive)
+        active = torch.nonzero(~(size <= 0.99 * limit) & state.alive & ~early)[:, 0]
+        if len(active):
+            self._iterate(state, rhs, slot, limit, active)
+        residual = _norms(equation.residual(state.next, rhs, slot))
+        missed = ~(residual <= limit) & state.alive & ~early
+        relative = residual / _norms(rhs).clamp_min(torch.finfo(self.dtype).tiny)
+        if early.any():
+            self._picard(state, step, slot, relative, torch.nonzero(early)[:, 0])
+        if missed.any():
+            self._newton(state, step, slot, relative, torch.nonzero(missed)[:, 0])
+        state.worst = torch.where(state.alive, torch.maximum(state.worst, relative), state.worst)
+        state.m, state.next = state.next, state.m
+
+    def _iterate(self, state, rhs, slot, limit, active) -> None:
+        """Iterate on the images ``active``; a finished image leaves with its arrays."""
+        equation = self._equation
+        everyone = len(active) == len(rhs)
+        b, n, limit = (
+            (rhs, slot.clone(), limit)
+            if everyone
+            else (
+                rhs[active],
+                slot[active],
+                limit[active],
+            )
+        )
+        for _ in range(self.max_iterations):
+            x = equation.solve(torch.add(b, n, alpha=equation.scale), torch.empty_like(b))
+            new = equation.nonlinear(x, torch.empty_like(b))
+            size = _norms(n.sub_(new)) * equation.scale
+            state.iterations[active] += 1
+            keep = ~(size <= 0.99 * limit) & torch.isfinite(size)
+            left = int(keep.sum())
+            if left < len(active):
+                done = ~keep
+                state.next[active[done]] = x[done]
+                slot[active[done]] = new[done]
+            if left == 0:
+                return
+            n = new
+            if left < len(active):
+                active, b, n, limit = active[keep], b[keep], n[keep], limit[keep]
+        # out of patience: what is left there now fails the residual check and goes to Newton
+        state.next[active] = torch.nan
+
+    def _picard(self, state, step, slot, relative, early) -> None:
+        """Take the step for the images ``early`` by Picard's iteration, as `march` does."""
+        previous, x = state.m[early], state.m[early]
+        busy, change = np.arange(len(early)), np.full(len(early), np.inf)
+        reached = np.full(len(early), np.inf)
+        for picard in range(1, self.max_picard + 1):
+            if not busy.size:
+                break
+            # only the last iterate has to reach the tolerance; errors of the others contract
+            loose = 0.0 if picard == self.max_picard else _PICARD_FORCING
+            tolerance = np.maximum(self.tolerance, loose * np.minimum(change[busy], 1.0))
+            result = self._solve_linear(step, previous[busy], x[busy], "picard", tolerance)
+            change[busy] = _to_host(_norms(result.x - x[busy]) / _norms(x[busy]).clamp_min(1e-12))
+            x[busy], reached[busy] = result.x, result.relative_residuals
+            self._count(state, early[busy], result)
+            going = (change[busy] >= self.picard_tolerance) | ~(reached[busy] <= self.tolerance)
+            busy = busy[going]
+        state.early[early] = torch.as_tensor(change >= self.picard_tolerance, device=early.device)
+        self._finish(state, step, slot, relative, early, x, reached)
+
+    def _newton(self, state, step, slot, relative, missed) -> None:
+        """Solve the step for the images ``missed`` by Newton's iteration with GMRES."""
+        previous, x = state.m[missed], state.m[missed]
+        reached = np.full(len(missed), np.inf)
+        for _ in range(_NEWTON_STEPS):
+            matrix, rhs = assemble_systems(self.problem, step, previous, x)
+            reached = relative_residuals(matrix, rhs, x)
+            busy = np.flatnonzero(np.isfinite(reached) & ~(reached <= self.tolerance))
+            if not busy.size:
+                break
+            inner = np.maximum(_FORCING * reached[busy], 0.1 * self.tolerance)
+            result = self._solve_linear(step, previous[busy], x[busy], "newton", inner)
+            x[busy] = result.x
+            self._count(state, missed[busy], result)
+        state.fallbacks[missed.cpu().numpy()] += 1
+        self._finish(state, step, slot, relative, missed, x, reached)
+
+    def _solve_linear(self, step, previous, iterate, linearisation, tolerance):
+        """Solve one system per image by GMRES preconditioned with (14), starting at ``iterate``."""
+        problem = self.problem
+        matrix, rhs = assemble_systems(problem, step, previous, iterate, linearisation)
+        transform = TransformPreconditioner(
+            problem.height,
+            problem.width,
+            problem.spacing,
+            problem.time_step,
+            problem.half_g2(step),
+            problem.boundary,
+            like=previous,
+        )
+        return gmres(StencilOperator(matrix), rhs, iterate, tolerance, transform)
+
+    def _count(self, state, positions, result) -> None:
+        iterations = torch.as_tensor(result.iterations, device=positions.device)
+        state.iterations[positions] += iterations
+
+    def _finish(self, state, step, slot, relative, positions, x, reached) -> None:
+        """Put the step's solutions in place; images that missed the tolerance have failed."""
+        state.next[positions] = x
+        slot[positions] = self._equation.nonlinear(x, torch.empty_like(x))
+        reached = torch.as_tensor(reached, device=positions.device).to(relative.dtype)
+        relative[positions] = reached
+        failed = torch.zeros_like(state.alive)
+        failed[positions[~(reached <= self.tolerance)]] = True
+        state.fail(
+            failed,
+            f"time step {step} did not reach the relative residual {self.tolerance:.1e}; use more "
+            "time steps, a larger density.intensity_offset or a looser tolerance",
+        )
+
+
+class _State:
+    """Fields and counters of a march in progress."""
+
+    def __init__(self, m: Tensor, problem: FokkerPlanckProblem, n_stored: int):
+        b = len(m)
+        self.m = m
+        self.next, self.rhs, self.work, self.guess = (torch.empty_like(m) for _ in range(4))
+        self.history = torch.empty((EXTRAPOLATION_ORDER + 1, *m.shape), dtype=m.dtype).to(m.device)
+        self.store = torch.empty((b, n_stored, *m.shape[1:]), dtype=m.dtype, device=m.device)
+        self.iterations = torch.zeros(b, dtype=torch.int64, device=m.device)
+        self.worst = torch.zeros(b, dtype=m.dtype, device=m.device)
+        self.alive = torch.ones(b, dtype=torch.bool, device=m.device)
+        self.early = torch.ones_like(self.alive)  # Picard's iteration is still cut off
+        self.fallbacks = np.zeros(b, dtype=int)
+        self.failures: dict[int, str] = {}
+
+    def extrapolate(self, step: int) -> Tensor:
+        """Put the extrapolated N into ``guess`` and return the memory for this step's N.
+
+        The order grows with the logarithm of the step: early on N changes too abruptly for more.
+        """
+        size = len(self.history)
+        order = min(EXTRAPOLATION_ORDER, int(log2(step)), step - 1)
+        weights = torch.zeros(size, dtype=self.m.dtype)
+        for k in range(order + 1):
+            weights[(step - 1 - k) % size] = (-1) ** k * comb(order + 1, k + 1)
+        used = min(step, size)
+        torch.mv(
+            self.history[:used].view(used, -1).T,
+            weights[:used].to(self.m.device),
+            out=self.guess.view(-1),
+        )
+        return self.history[step % size]
+
+    def fail(self, mask: Tensor, reason: str) -> None:
+        """Take images out of the march; their fields become 0, so that nothing overflows."""
+        for position in torch.nonzero(mask)[:, 0].tolist():
+            self.failures.setdefault(position, reason)
+            self.alive[position] = False
+            for fields in (self.m, self.next):
+                fields[position] = 0.0
+            self.history[:, position] = 0.0
+
+
+def _to_host(values: Tensor) -> np.ndarray:
+    return values.double().cpu().numpy()
+
+
+def _norms(fields: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(fields.flatten(1), dim=1)

@@ -1,0 +1,155 @@
+"""The nonlinear equation of one time step, in place and matrix-free, for a block of images.
+
+Equation (3) at its own fixed point, with P of (14), reads
+
+    P m = m^(n-1)/dt + N(m),   N(m) = g^2/2 grad_h m . grad0_h m - f . grad0_h m - div f.    (23a)
+
+`assemble_systems` says the same in matrices; the tests compare the two.
+"""
+
+import numpy as np
+import torch
+
+from crosskrylov.equation.problem import FokkerPlanckProblem
+from crosskrylov.equation.transforms import laplacian_eigenvalues, transform_matrix
+
+Tensor = torch.Tensor
+
+
+class BlockEquation:
+    """P^-1, N and the residual of (23a) for blocks of up to ``n_images`` images.
+
+    Parameters
+    ----------
+    problem : FokkerPlanckProblem
+    n_images : int
+        Largest block.
+    dtype : torch.dtype
+    device : torch.device or str
+
+    Notes
+    -----
+    Nothing is stored per image but three scratch fields: the image enters (23a) only through N.
+    One object serves one thread, since the scratch fields are shared by its methods.
+    """
+
+    def __init__(self, problem: FokkerPlanckProblem, n_images: int, dtype, device):
+        self.problem = problem
+        self._options = {"dtype": dtype, "device": device}
+        shape = (n_images, problem.height, problem.width)
+        self._first, self._second = (torch.empty(shape, **self._options) for _ in range(2))
+        self._rows, self._rows_t = self._pair(problem.height)
+        self._cols, self._cols_t = self._pair(problem.width)
+        self._eigenvalues = (
+            laplacian_eigenvalues(problem.height, problem.spacing, problem.boundary)[:, None]
+            + laplacian_eigenvalues(problem.width, problem.spacing, problem.boundary)[None, :]
+        )
+        self._symbol_of = None
+        self.set_step(1)
+
+    def _tensor(self, a: np.ndarray) -> Tensor:
+        return torch.tensor(np.ascontiguousarray(a), **self._options)
+
+    def _pair(self, n: int) -> tuple[Tensor, Tensor]:
+        matrix = transform_matrix(n, self.problem.boundary)
+        return self._tensor(matrix), self._tensor(matrix.T)
+
+    def set_step(self, step: int) -> None:
+        """Take the coefficients of time step ``step``."""
+        problem = self.problem
+        self.half_g2 = problem.half_g2(step)
+        if self.half_g2 != self._symbol_of:
+            symbol = 1.0 / problem.time_step - self.half_g2 * self._eigenvalues
+            self._inverse_symbol = self._tensor(1.0 / symbol)
+            self._symbol_of = self.half_g2
+        drift = problem.drift_field(step)
+        self._drift = None if drift is None else [self._tensor(a) for a in drift]
+        # without drift N is stored without its factor, and extrapolated without it when g varies
+        self.scale = self.half_g2 / (4.0 * problem.spacing**2) if drift is None else 1.0
+
+    def right_hand_side(self, previous: Tensor, out: Tensor) -> Tensor:
+        """Return b = m^(n-1)/dt - div f of (3), to which residuals are relative."""
+        torch.mul(previous, 1.0 / self.problem.time_step, out=out)
+        return out if self._drift is None else out.sub_(self._drift[2])
+
+    def solve(self, rhs: Tensor, out: Tensor) -> Tensor:
+        """Return P^-1 rhs (Eq. 14) by four dense products."""
+        b, height, width = rhs.shape
+        first, second = self._first[:b], self._second[:b]
+        torch.mm(rhs.reshape(b * height, width), self._cols, out=first.view(b * height, width))
+        torch.bmm(self._rows_t.expand(b, -1, -1), first, out=second)
+        second.mul_(self._inverse_symbol)
+        torch.bmm(self._rows.expand(b, -1, -1), second, out=first)
+        torch.mm(first.view(b * height, width), self._cols_t, out=out.view(b * height, width))
+        return out
+
+    def nonlinear(self, m: Tensor, out: Tensor) -> Tensor:
+        """Return (N(m) + div f) / ``scale``; ``m`` and ``out`` are contiguous."""
+        b, _, width = m.shape
+        difference = self._first[:b]
+        flat, d, o = m.view(b, -1), difference.view(b, -1), out.view(b, -1)
+        # rows: neighbours are `width` apart in memory, so this is one pass over contiguous data
+        torch.sub(flat[:, 2 * width :], flat[:, : -2 * width], out=d[:, width:-width])
+        difference[:, 0] = 0.0
+        difference[:, -1] = 0.0
+        torch.mul(d, d, out=o)
+        self._add_border(m[:, 0], m[:, 1], out[:, 0])
+        self._add_border(m[:, -1], m[:, -2], out[:, -1])
+        # columns: one pass over the whole block, then the wrapped-around borders are cleared
+        torch.sub(m.view(-1)[2:], m.view(-1)[:-2], out=difference.view(-1)[1:-1])
+        difference[:, :, 0] = 0.0
+        difference[:, :, -1] = 0.0
+        out.addcmul_(difference, difference)
+        self._add_border(m[:, :, 0], m[:, :, 1], out[:, :, 0])
+        self._add_border(m[:, :, -1], m[:, :, -2], out[:, :, -1])
+        if self._drift is not None:
+            out.mul_(self.half_g2 / (4.0 * self.problem.spacing**2))
+            self._subtract_drift(m, out)
+        return out
+
+    def _add_border(self, edge: Tensor, inner: Tensor, out: Tensor) -> None:
+        """Add 4 h^2 times the product of border and ghost gradient; both point inwards (5-6)."""
+        reflecting = self.problem.boundary == "reflecting"
+        ghost = inner - edge if reflecting else inner
+        if self.problem.border_gradient == "ghost":
+            out.addcmul_(ghost, ghost)
+        else:
+            out.addcmul_(inner - edge, ghost, value=2.0)
+
+    def _subtract_drift(self, m: Tensor, out: Tensor) -> None:
+        """Subtract f . grad0_h m."""
+        half = 0.5 / self.problem.spacing
+        reflecting = self.problem.boundary == "reflecting"
+        for f, axis in ((self._drift[0] * half, 1), (self._drift[1] * half, 2)):
+            n = m.shape[axis]
+            out.narrow(axis, 0, n - 1).sub_(f.narrow(axis - 1, 0, n - 1) * m.narrow(axis, 1, n - 1))
+            out.narrow(axis, 1, n - 1).add_(f.narrow(axis - 1, 1, n - 1) * m.narrow(axis, 0, n - 1))
+            if reflecting:
+                out.select(axis, n - 1).sub_(f.select(axis - 1, n - 1) * m.select(axis, n - 1))
+                out.select(axis, 0).add_(f.select(axis - 1, 0) * m.select(axis, 0))
+
+    def residual(self, m: Tensor, rhs: Tensor, nonlinear: Tensor) -> Tensor:
+        """Return b - A(m) m of (3), recomputed from ``m`` (in scratch memory).
+
+        Parameters
+        ----------
+        m, rhs : Tensor, shape (b, H, W)
+            Log-density and right-hand side b.
+        nonlinear : Tensor, shape (b, H, W)
+            `nonlinear` of ``m``.
+        """
+        b, _, width = m.shape
+        problem = self.problem
+        out = self._first[:b]
+        torch.mul(m, -4.0, out=out)
+        flat, o = m.view(b, -1), out.view(b, -1)
+        o[:, width:] += flat[:, :-width]
+        o[:, :-width] += flat[:, width:]
+        out[:, :, 1:] += m[:, :, :-1]
+        out[:, :, :-1] += m[:, :, 1:]
+        if problem.boundary == "reflecting":
+            for axis in (1, 2):
+                for edge in (0, -1):
+                    out.select(axis, edge).add_(m.select(axis, edge))
+        out.mul_(self.half_g2 / problem.spacing**2).add_(m, alpha=-1.0 / problem.time_step)
+        return out.add_(rhs).add_(nonlinear, alpha=self.scale)

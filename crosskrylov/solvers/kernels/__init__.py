@@ -1,0 +1,1 @@
+"""Kernels of the solvers: batched Krylov iterations, operators, subspaces, split products."""

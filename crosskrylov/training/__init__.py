@@ -1,1 +1,0 @@
-"""The training loop: one optimiser, one clock, one stopping rule for every model."""

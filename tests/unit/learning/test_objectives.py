@@ -1,0 +1,175 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from crosskrylov.errors import ConfigError
+from crosskrylov.learning.objectives.levels import LevelObjective
+from crosskrylov.learning.objectives.mixture import mixture_noise, posterior_mean
+from crosskrylov.learning.objectives.registry import budget_objective, single_image_objective
+from crosskrylov.learning.objectives.single_level import PublishedScoreObjective
+from crosskrylov.learning.schedule import NoiseLevels
+
+OPTIONS = {
+    "noise": 0.1,
+    "diffusion": 0.5,
+    "final_time": 1.0,
+    "images_per_batch": 1,
+    "batch_size": 16,
+    "ddpm_levels": {"kind": "linear", "levels": 50},
+    "score_levels": {"kind": "geometric", "levels": 50, "sigma_min": 0.05, "sigma_max": 10.0},
+}
+
+
+class Oracle(torch.nn.Module):
+    """Any function of (x, t) in the shape of a U-Net."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x, t):
+        return SimpleNamespace(sample=self.function(x, t))
+
+
+def generator(seed=11):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def images():
+    return torch.rand((5, 1, 4, 4), generator=generator(1))
+
+
+def test_levels_are_the_same_schedule_in_three_forms():
+    for levels in (NoiseLevels.linear(), NoiseLevels.geometric(100, 0.02, 20)):
+        np.testing.assert_allclose(np.cumprod(1 - levels.betas), levels.alphas_cumprod)
+        assert np.all(np.diff(levels.sigmas) > 0)
+        signal, noise = levels.signal_and_noise(torch.arange(len(levels)))
+        np.testing.assert_allclose((noise / signal).ravel(), levels.sigmas, rtol=2e-3)
+    geometric = NoiseLevels.geometric(100, 0.02, 20).sigmas
+    np.testing.assert_allclose(geometric[[0, -1]], [0.02, 20])
+    assert NoiseLevels.geometric(100, 0.02, 20).nearest_level(20.0) == 99
+
+
+def test_linear_levels_are_those_of_diffusers():
+    import crosskrylov.runtime.torchvision_compat  # noqa: F401  # isort: skip
+    from diffusers import DDPMScheduler
+
+    np.testing.assert_allclose(
+        NoiseLevels.linear().alphas_cumprod, DDPMScheduler().alphas_cumprod, rtol=1e-4
+    )
+
+
+def test_published_loss_vanishes_for_the_exact_score_of_one_image(images):
+    image = images[:1]
+    objective = PublishedScoreObjective(
+        image[:, None].expand(-1, 3, -1, -1, -1), torch.tensor([0.1, 0.5, 1.0]), noise=0.2
+    )
+    exact = Oracle(lambda x, t: (image - x) / 0.2**2)
+    assert objective.loss(exact, generator()) < 1e-9
+    # the zero score leaves E z^2 / (2 g^2) = 1 / (2 g^2)
+    zero = [objective.loss(Oracle(lambda x, t: 0 * x), generator(k)) for k in range(100)]
+    assert np.mean(zero) == pytest.approx(2.0, rel=0.1)
+
+
+def test_scaled_output_is_the_same_loss_of_another_network(images):
+    embedded, times = images[:, None], torch.ones(1)
+    published = PublishedScoreObjective(embedded, times, noise=0.2)
+    scaled = PublishedScoreObjective(embedded, times, noise=0.2, scaled=True)
+    a_score = Oracle(lambda x, t: x.cos())
+    expected = published.loss(a_score, generator(2))
+    times_noise = Oracle(lambda x, t: 0.2 * x.cos())
+    torch.testing.assert_close(scaled.loss(times_noise, generator(2)), expected)
+    assert abs(scaled.loss(a_score, generator(2)) - expected) > 0.1
+
+
+def test_published_times_are_scaled_to_the_network_range(images):
+    seen = []
+    objective = PublishedScoreObjective(images[:1, None], torch.tensor([1.0]), final_time=2.0)
+    objective.loss(Oracle(lambda x, t: seen.append(t) or x), generator())
+    assert seen[0].tolist() == [500.0]
+
+
+def test_score_matching_over_levels_is_noise_prediction(images):
+    """With s = -eps / lambda the two losses differ by the constant 1 / (2 g^2) only."""
+    levels = NoiseLevels.linear(50)
+    network = Oracle(lambda x, t: torch.sin(3 * x))
+    plain = LevelObjective(images, levels, 32).loss(network, generator())
+    weighted = LevelObjective(images, levels, 32, weight=2.0).loss(network, generator())
+    assert weighted == pytest.approx(2 * float(plain))
+
+
+def test_exact_target_is_the_conditional_mean_of_the_noise(images):
+    """The regression on drawn noise and on the exact target have the same minimiser."""
+    levels = NoiseLevels.geometric(20, 0.3, 3.0)
+    data = images * 2 - 1
+
+    def exact(x, t):
+        return mixture_noise(x, data, *levels.signal_and_noise(t))
+
+    objective = LevelObjective(data, levels, 64, exact_target=True)
+    assert objective.loss(Oracle(exact), generator()) < 1e-10
+    noisy = LevelObjective(data, levels, 4000)
+    at_minimum = noisy.loss(Oracle(exact), generator())
+    for shift in (0.2, -0.2):
+        shifted = Oracle(lambda x, t, shift=shift: exact(x, t) + shift)
+        assert noisy.loss(shifted, generator()) > at_minimum + 0.03
+
+
+def test_posterior_mean_agrees_with_bayes_rule(images):
+    x = torch.randn((7, 1, 4, 4), generator=generator(2), dtype=torch.float64)
+    data = images.double()
+    signal = torch.linspace(0.2, 0.9, 7, dtype=torch.float64)[:, None, None, None]
+    noise = torch.linspace(1.0, 0.4, 7, dtype=torch.float64)[:, None, None, None]
+    density = torch.exp(
+        -((x[:, None] - signal[:, None] * data[None]) ** 2).sum((2, 3, 4))
+        / (2 * noise.reshape(-1, 1) ** 2)
+    )
+    weights = density / density.sum(1, keepdim=True)
+    expected = torch.einsum("bn,nchw->bchw", weights, data)
+    torch.testing.assert_close(posterior_mean(x, data, signal, noise), expected)
+
+
+def test_embedded_step_follows_the_level(images):
+    levels = NoiseLevels.geometric(50, 1e-4, 2e-4)  # almost no noise: inputs show their source
+    embedded = torch.linspace(-1, 1, 5).reshape(1, 5, 1, 1, 1).expand(5, 5, 1, 4, 4)
+    seen = []
+    objective = LevelObjective(images, levels, 40, embedded=embedded)
+    objective.loss(Oracle(lambda x, t: seen.append((x, t)) or x), generator())
+    x, t = seen[0]
+    torch.testing.assert_close(x.mean((1, 2, 3)), -1 + 0.5 * (t // 10).float(), atol=1e-3, rtol=0)
+
+
+def test_registry_names_what_is_wrong(images):
+    embedded = images[:, None]
+    with pytest.raises(ConfigError, match="'gan'"):
+        budget_objective("gan", images, embedded, OPTIONS)
+    with pytest.raises(ConfigError, match="same as 'dsm'"):
+        single_image_objective("exact_target", images, embedded, torch.ones(1), OPTIONS)
+    with pytest.raises(ConfigError, match=r"same as 'dsm'.*training\.single_image\.models"):
+        budget_objective("dsm_scaled", images, None, OPTIONS)
+    with pytest.raises(ConfigError, match="embed_scores"):
+        budget_objective("score_embedding", images, None, OPTIONS)
+    with pytest.raises(ConfigError, match="sigma_min"):
+        NoiseLevels.geometric(10, 2.0, 1.0)
+
+
+def test_models_differ_only_where_they_should(images):
+    embedded = images[:, None] + 0.05
+    se = budget_objective("score_embedding", images, embedded, OPTIONS)
+    dsm = budget_objective("dsm", images, embedded, OPTIONS)
+    assert dsm.embedded is None and se.embedded is not None
+    assert np.array_equal(se.levels.alphas_cumprod, dsm.levels.alphas_cumprod)
+    assert se.weight == dsm.weight == 2.0
+    single = single_image_objective("dsm", images[:1], embedded[:1], torch.ones(1), OPTIONS)
+    assert torch.equal(single.embedded, images[:1, None]) and not single.scaled
+    scaled = single_image_objective("dsm_scaled", images[:1], embedded[:1], torch.ones(1), OPTIONS)
+    assert torch.equal(scaled.embedded, single.embedded) and scaled.scaled
+    both = single_image_objective(
+        "score_embedding_scaled", images[:1], embedded[:1], torch.ones(1), OPTIONS
+    )
+    assert torch.equal(both.embedded, embedded[:1]) and both.scaled
+    ddpm = single_image_objective("ddpm", images[:1], embedded[:1], torch.ones(1), OPTIONS)
+    assert ddpm.batch_size == 1 and ddpm.images.min() < 0

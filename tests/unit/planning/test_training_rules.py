@@ -1,0 +1,71 @@
+"""Keys of the training sections that do not fit together: one clear sentence each."""
+
+import pytest
+
+from crosskrylov.errors import ConfigError
+from crosskrylov.planning.config import check_config
+
+
+@pytest.fixture
+def config():
+    """A small valid configuration in which every experiment runs, not yet checked."""
+    return {
+        "image_sets": {
+            "a": {"source": "photos", "image_size": 16},
+            "b": {"source": "digits", "image_size": 16},
+        },
+        "training": {
+            "single_image": {"image_sets": ["a"]},
+            "budget": {"image_sets": ["b"], "models": ["ddpm", "score_embedding"]},
+            "ablation": {
+                "single_image": {"image_sets": ["a"]},
+                "budget": {"image_sets": ["b"], "variants": []},
+                "variants": {"sum": {"variant": "sum"}},
+            },
+            "samplers": {"image_sets": ["b"], "models": ["ddpm"]},
+        },
+    }
+
+
+MISTAKES = [
+    # (path of the key, value, what the sentence must say)
+    ("unet.norm_groups", 7, r"image_sets\.a\.image_size does not fit|unet\.norm_groups is 7"),
+    ("image_sets.a.image_size", 18, r"image_sets\.a\.image_size does not fit"),
+    ("embedding.scores", "spsolv", r"embedding\.scores is 'spsolv', which is neither 'exact' nor"),
+    ("equation.drift.kind", "linear", r"'exact', which needs equation\.drift\.kind zero"),
+    ("training.single_image.images", [99], r"asks for image 99, but image_sets\.a\.n_images is"),
+    ("training.samplers.image_sets", ["a"], r"samplers\.image_sets names 'a', which training\.bud"),
+    ("training.samplers.models", ["dsm"], r"samplers\.models names 'dsm', which training\.budget"),
+    ("training.ablation.target", 0.5, r"target is 0\.5, which is none of .*\(0\.9, 0\.95\)"),
+    (
+        "training.ablation.single_image.variants",
+        ["sum", "som"],
+        r"ablation\.single_image\.variants names 'som', which is none of .*\(sum\)",
+    ),
+    ("training.ablation.budget.variants", ["x"], r"ablation\.budget\.variants names 'x'"),
+    (
+        "training.ablation.variants.sum.scores",
+        "gmres",
+        r"variants\.sum\.scores is 'gmres', which is neither 'exact' nor an entry of solvers",
+    ),
+    ("training.sigma_min", 30.0, r"sigma_min is 30, which is not below sigma_max 20"),
+    ("training.budget.models", ["dsm_scaled"], r"models\[0\] is 'dsm_scaled'"),
+]
+
+
+def test_experiments_that_fit_together_are_accepted(config):
+    check_config(config)
+    assert config["training"]["ablation"]["single_image"]["variants"] is None
+
+
+@pytest.mark.parametrize(("path", "value", "sentence"), MISTAKES)
+def test_mistake_gives_one_sentence(config, path, value, sentence):
+    *parents, last = path.split(".")
+    section = config
+    for key in parents:
+        section = section.setdefault(key, {})
+    section[last] = value
+    with pytest.raises(ConfigError, match=sentence) as caught:
+        check_config(config)
+    message = str(caught.value)
+    assert "\n" not in message and len(message) < 400 and message.endswith(".")

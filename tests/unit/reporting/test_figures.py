@@ -1,0 +1,104 @@
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from crosskrylov.errors import ConfigError
+from crosskrylov.reporting.figures.registry import FIGURES, plot
+from crosskrylov.reporting.figures.style import palette_for, save_figure
+from crosskrylov.studies.convergence import convergence
+from crosskrylov.studies.diversity import diversity
+from crosskrylov.studies.downstream import downstream
+from crosskrylov.studies.error_budget import error_budget
+from crosskrylov.studies.likeness import likeness_pairs, seed_choice
+from crosskrylov.studies.projection_residuals import projection_residuals
+from crosskrylov.studies.subspace_dimension import subspace_dimension
+from crosskrylov.studies.system_summary import system_summary
+from crosskrylov.studies.time_to_residual import time_to_residual
+from crosskrylov.studies.warm_start import warm_start
+from tests.laboratory import EQUATION, bank, seeds, smooth_log_density
+
+SOLVERS = {"spsolve": {"method": "spsolve"}, "fast": {"method": "transform_bicgstab"}}
+
+
+def seconds_per_image():
+    return pd.DataFrame(
+        {
+            "study": "trajectory",
+            "solver": ["a", "b", "a", "b"],
+            "family": ["direct", "krylov"] * 2,
+            "seconds_per_image": [1.0, 0.1, 1.1, 0.2],
+            "time_steps": 8,
+        }
+    )
+
+
+def downstream_table():
+    stored = bank()
+    exact = stored.log_density[:, None]
+    images = np.random.default_rng(0).random((5, 1, 10, 10), dtype=np.float32)
+    moved = exact + 0.1 * np.linspace(0, 1, 10)[:, None]
+    trajectories = {"a": exact, "b": moved}
+    return downstream(images, stored.problem, np.array([4]), exact, trajectories, "a")
+
+
+TABLES = {
+    "seconds_per_image": seconds_per_image,
+    "projection_residuals": lambda: projection_residuals(
+        EQUATION, smooth_log_density(), seeds(), 4
+    ),
+    "time_to_residual": lambda: time_to_residual(bank(), SOLVERS, [1e-4, 1e-8], seeds()),
+    "subspace_dimension": lambda: subspace_dimension(bank(), seeds(), [2, 4]),
+    "likeness": lambda: likeness_pairs(bank(), 4),
+    "seed_choice": lambda: seed_choice(bank(), 4, [1, 2], random_draws=2),
+    "diversity": lambda: diversity(bank(), seeds(), 4),
+    "warm_start": lambda: warm_start(
+        bank(), seeds(), {"b": {"method": "bicgstab"}}, ["previous"], [1e-6], 4
+    ),
+    "error_budget": lambda: error_budget(
+        EQUATION,
+        smooth_log_density()[:1],
+        {"method": "splu"},
+        {},
+        [1e-2, 1e-6],
+        [1e-6],
+        [4, 8],
+        [1, 2],
+    ),
+    "system_summary": lambda: system_summary(bank(), 1),
+    "downstream": downstream_table,
+    "convergence": lambda: convergence([2, 4], [9, 17], fine_size=17),
+}
+
+
+def labelled(name):
+    table = TABLES[name]()
+    origin = {"dataset": "toy", "image_size": 10, "seed": 0}
+    second = {"dataset": "toy", "image_size": 10, "seed": 1}
+    return pd.concat([table.assign(**origin), table.assign(**second)], ignore_index=True)
+
+
+def test_every_figure_is_tested():
+    assert set(TABLES) == set(FIGURES)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figure_is_drawn_the_same_twice(name, tmp_path):
+    table = labelled(name)
+    for copy in ("first", "second"):
+        save_figure(plot(name, table), tmp_path / f"{copy}.svg", tmp_path / f"{copy}.png")
+    assert (tmp_path / "first.svg").read_bytes() == (tmp_path / "second.svg").read_bytes()
+    pixels = np.asarray(Image.open(tmp_path / "first.png").convert("L"))
+    assert (pixels < 128).mean() > 0.001  # something is drawn
+    assert (pixels == 255).mean() > 0.5
+
+
+def test_unknown_figure_lists_the_known_ones():
+    with pytest.raises(ConfigError, match=r"'speed'.*seconds_per_image"):
+        plot("speed", pd.DataFrame())
+
+
+def test_colours_differ_however_many_there_are():
+    for count in (3, 10, 17):
+        colours = palette_for(map(str, range(count)))
+        assert len(set(colours.values())) == count

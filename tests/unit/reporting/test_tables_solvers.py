@@ -1,0 +1,115 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from crosskrylov.reporting.tables.solvers import COLUMNS, frozen_rows, solver_table, trajectory_row
+
+SUMMARY = {
+    "method": "spsolve",
+    "family": "direct",
+    "tolerance": 1e-8,
+    "n_images": 2,
+    "height": 4,
+    "width": 4,
+    "time_steps": 3,
+    "seconds": {"assembly": 9.0, "conversion": 9.0, "check": 9.0, "setup": 1.0, "solve": 3.0},
+    "peak_memory_mb": 100.0,
+}
+HISTORY = pd.DataFrame(
+    {
+        "picard": [2, 4],
+        "iterations": [6, 20],
+        "fallbacks": [0, 1],
+        "max_relative_residual": [1e-9, 2e-9],
+    }
+)
+
+
+def measurement(solver="spsolve", seed=0, exact=None, **changes):
+    log_density = np.random.default_rng(0).normal(size=(2, 3, 4, 4))
+    row = trajectory_row(SUMMARY | changes, HISTORY, log_density, 1 / 3, log_density, exact)
+    return row | {"dataset": "toy", "image_size": 4, "seed": seed, "solver": solver}
+
+
+def test_columns_are_the_contract():
+    expected = (
+        "dataset image_size n_images n_unknowns time_steps study solver family tolerance "
+        "setup_seconds solve_seconds seconds_per_image time_reduction_vs_spsolve "
+        "speedup_vs_spsolve mean_iterations max_iterations mean_picard fallbacks "
+        "max_relative_residual score_error_vs_spsolve score_error_vs_exact peak_memory_mb"
+    )
+    table = solver_table(pd.DataFrame([measurement()]))
+    assert list(table.columns) == list(COLUMNS) == expected.split()
+    assert list(solver_table(pd.DataFrame()).columns) == list(COLUMNS)
+
+
+def test_setup_counts_and_assembly_does_not():
+    row = measurement()
+    assert row["seconds_per_image"] == 2.0
+    assert row["mean_iterations"] == pytest.approx(26 / 6)  # per system
+    assert row["max_iterations"] == 5
+    assert row["mean_picard"] == 3
+
+
+def test_reduction_and_speedup_against_spsolve():
+    faster = measurement("fast", method="gmres", seconds={"setup": 0.5, "solve": 0.5})
+    table = solver_table(pd.DataFrame([measurement(), faster])).set_index("solver")
+    assert table.time_reduction_vs_spsolve["fast"] == pytest.approx(0.75)
+    assert table.speedup_vs_spsolve["fast"] == pytest.approx(4)
+    assert table.time_reduction_vs_spsolve["spsolve"] == 0
+
+
+def test_what_was_not_measured_is_missing():
+    alone = measurement("fast", method="gmres", peak_memory_mb=None)
+    table = solver_table(pd.DataFrame([alone]))
+    for column in (
+        "time_reduction_vs_spsolve",
+        "speedup_vs_spsolve",
+        "score_error_vs_exact",
+        "peak_memory_mb",
+    ):
+        assert table[column].isna().all()
+
+
+def test_random_seeds_are_averaged_and_the_worst_error_kept():
+    slow = measurement(seed=1, seconds={"setup": 1.0, "solve": 5.0})
+    slow["max_relative_residual"] = 1e-3
+    table = solver_table(pd.DataFrame([measurement(), slow]))
+    assert len(table) == 1
+    row = table.iloc[0]
+    assert (row.setup_seconds, row.solve_seconds, row.fallbacks) == (1.0, 4.0, 2)
+    assert row.max_relative_residual == 1e-3
+
+
+def test_score_error_is_that_of_the_worst_image():
+    rng = np.random.default_rng(1)
+    reference = rng.normal(size=(2, 1, 4, 4))
+    wrong = reference.copy()
+    wrong[1] *= 1.5
+    row = trajectory_row(SUMMARY, HISTORY, wrong, 1 / 3, None, reference)
+    assert row["score_error_vs_exact"] == pytest.approx(0.5)
+    assert row["score_error_vs_spsolve"] is None
+
+
+def test_frozen_rows_take_one_tolerance_and_sum_the_steps():
+    part = {
+        "solver": "a",
+        "method": "gmres",
+        "family": "krylov",
+        "n_images": 4,
+        "setup_seconds": 1.0,
+        "solve_seconds": 1.0,
+        "mean_iterations": 3.0,
+        "max_iterations": 5,
+        "fallbacks": 0,
+        "max_relative_residual": 1e-7,
+        "score_error_vs_spsolve": np.nan,
+        "score_error_vs_exact": 0.1,
+        "peak_memory_mb": 10.0,
+    }
+    table = pd.DataFrame([part | {"step": s, "tolerance": t} for s in (1, 2) for t in (1e-6, 1e-8)])
+    rows = frozen_rows(table, 1e-6, n_unknowns=16, time_steps=2)
+    assert len(rows) == 1
+    assert rows.iloc[0].seconds_per_image == 1.0
+    assert rows.iloc[0].study == "frozen"
+    assert np.isnan(rows.iloc[0].score_error_vs_spsolve)

@@ -1,0 +1,261 @@
+"""Atomic writers, readers and job logging."""
+
+import errno
+import logging
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from crosskrylov.errors import ConfigError, DataError
+from crosskrylov.runtime import files, jobs
+
+
+def folder_listing(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+# --- logged ------------------------------------------------------------------------------------
+
+
+def test_logged_writes_records_to_file_and_stderr(tmp_path, capsys):
+    with jobs.logged(tmp_path / "logs" / "job.log"):
+        logging.getLogger("crosskrylov.anything").info("solved 3 systems")
+    assert "solved 3 systems" in (tmp_path / "logs" / "job.log").read_text()
+    assert "solved 3 systems" in capsys.readouterr().err
+
+
+def test_expected_error_is_one_sentence_on_stderr_and_traceback_in_file(tmp_path, capsys):
+    log = tmp_path / "job.log"
+    with pytest.raises(SystemExit) as exit_info, jobs.logged(log):
+        raise ConfigError("march.tolerance is -1: use a number above 0.")
+    assert exit_info.value.code == 1
+    assert capsys.readouterr().err == "ERROR: march.tolerance is -1: use a number above 0.\n"
+    assert "Traceback" in log.read_text()
+    assert "march.tolerance is -1" in log.read_text()
+
+
+def test_unexpected_error_keeps_its_traceback_everywhere(tmp_path, capsys):
+    log = tmp_path / "job.log"
+    with pytest.raises(SystemExit) as exit_info, jobs.logged(log):
+        raise ZeroDivisionError("a bug")
+    assert exit_info.value.code == 1
+    assert "Traceback" in capsys.readouterr().err
+    assert "ZeroDivisionError: a bug" in log.read_text()
+
+
+def test_logged_leaves_the_root_logger_as_it_was(tmp_path):
+    root = logging.getLogger()
+    before = (root.level, list(root.handlers))
+    with pytest.raises(SystemExit), jobs.logged(tmp_path / "job.log"):
+        raise DataError("x")
+    assert (root.level, list(root.handlers)) == before
+
+
+def test_logged_catches_warnings(tmp_path):
+    import warnings
+
+    with jobs.logged(tmp_path / "job.log"):
+        warnings.warn("nearly singular", UserWarning, stacklevel=1)
+    assert "nearly singular" in (tmp_path / "job.log").read_text()
+
+
+# --- atomic writing ----------------------------------------------------------------------------
+
+
+def test_atomic_path_appears_only_when_complete(tmp_path):
+    target = tmp_path / "sub" / "figure.svg"
+    with files.atomic_path(target) as partial:
+        assert partial.suffix == ".svg"  # writers that go by the suffix still work
+        partial.write_text("new")
+        assert not target.exists()
+    assert target.read_text() == "new"
+    assert folder_listing(target.parent) == ["figure.svg"]
+
+
+def test_failure_keeps_the_old_file_and_leaves_nothing_else(tmp_path):
+    target = tmp_path / "table.tsv"
+    target.write_text("old")
+    with pytest.raises(KeyError), files.atomic_path(target) as partial:
+        partial.write_text("half")
+        raise KeyError("interrupted")
+    assert target.read_text() == "old"
+    assert folder_listing(tmp_path) == ["table.tsv"]
+
+
+def test_body_that_writes_nothing_is_an_error(tmp_path):
+    with (
+        pytest.raises(DataError, match=r"Nothing was written to .*x\.npz"),
+        files.atomic_path(tmp_path / "x.npz"),
+    ):
+        pass
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_full_disk_is_one_sentence_and_leaves_nothing(tmp_path):
+    with pytest.raises(DataError, match=r"disk is full: .*scores\.npz.* free some space"):
+        with files.atomic_path(tmp_path / "scores.npz") as partial:
+            partial.write_bytes(b"half")
+            with open("/dev/full", "wb") as full:
+                full.write(b"x" * 100_000)
+    assert folder_listing(tmp_path) == []
+
+
+def test_full_disk_reported_as_text_by_a_library(tmp_path):
+    with pytest.raises(DataError, match="disk is full"):
+        with files.atomic_path(tmp_path / "m.safetensors"):
+            raise RuntimeError("I/O error: No space left on device (os error 28)")
+
+
+def test_other_system_errors_of_the_body_pass_unchanged(tmp_path):
+    with pytest.raises(FileNotFoundError), files.atomic_path(tmp_path / "x"):
+        raise FileNotFoundError(errno.ENOENT, "No such file", "some/input.png")
+
+
+def test_folder_that_is_a_file_gives_a_sentence(tmp_path):
+    (tmp_path / "results").write_text("in the way")
+    with pytest.raises(DataError, match=r"Cannot write .*x\.json"):
+        files.write_json(tmp_path / "results" / "x.json", {})
+
+
+def test_killed_writer_leaves_the_old_file_and_the_next_one_cleans_up(tmp_path):
+    target = tmp_path / "scores [1].npz"
+    target.write_text("old")
+    script = (
+        "import os, signal, sys\n"
+        "from crosskrylov.runtime.files import atomic_path\n"
+        "with atomic_path(sys.argv[1]) as partial:\n"
+        "    partial.write_text('half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    project = Path(files.__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", script, str(target)], cwd=project)
+    assert done.returncode == -signal.SIGKILL
+    assert target.read_text() == "old"
+    assert len(folder_listing(tmp_path)) == 2
+    with files.atomic_path(target) as partial:
+        partial.write_text("new")
+    assert folder_listing(tmp_path) == [target.name]
+    assert target.read_text() == "new"
+
+
+def test_two_writers_at_a_time_do_not_disturb_each_other(tmp_path):
+    with files.atomic_path(tmp_path / "x") as first:
+        first.write_text("1")
+        with files.atomic_path(tmp_path / "x") as second:
+            second.write_text("2")
+        assert (tmp_path / "x").read_text() == "2"
+    assert (tmp_path / "x").read_text() == "1"
+
+
+def test_atomic_folder_replaces_as_a_whole(tmp_path):
+    target = tmp_path / "checkpoint"
+    with files.atomic_folder(target) as partial:
+        (partial / "a").write_text("1")
+    with files.atomic_folder(target) as partial:
+        (partial / "b").write_text("2")
+    assert folder_listing(target) == ["b"]
+    with pytest.raises(ValueError, match="no"), files.atomic_folder(target) as partial:
+        (partial / "c").write_text("3")
+        raise ValueError("no")
+    assert folder_listing(target) == ["b"]
+    assert folder_listing(tmp_path) == ["checkpoint"]
+
+
+# --- arrays ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_npz_round_trip_is_exact_and_reproducible(tmp_path, compressed):
+    arrays = {
+        "field": np.linspace(0, 1, 12).reshape(3, 4),
+        "image": np.ones((1, 3, 2, 2), dtype=np.float32),
+        "label": "photos",
+        "step": 7,
+    }
+    files.save_npz(tmp_path / "a.npz", compressed=compressed, **arrays)
+    files.save_npz(tmp_path / "b.npz", compressed=compressed, **arrays)
+    loaded = files.load_npz(tmp_path / "a.npz")
+    assert loaded.keys() == arrays.keys()
+    for name, value in arrays.items():
+        np.testing.assert_array_equal(loaded[name], value)
+        assert loaded[name].dtype == np.asarray(value).dtype
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+def test_npz_accepts_an_array_called_path(tmp_path):
+    files.save_npz(tmp_path / "a.npz", path=np.arange(3))
+    np.testing.assert_array_equal(files.load_npz(tmp_path / "a.npz")["path"], np.arange(3))
+
+
+def test_objects_are_never_pickled(tmp_path):
+    with pytest.raises(TypeError, match="'things' has dtype object"):
+        files.save_npz(tmp_path / "a.npz", things=[{}, None])
+    np.savez(tmp_path / "evil.npz", things=np.array([{}, None], dtype=object))
+    with pytest.raises(DataError, match=r"evil\.npz cannot be read"):
+        files.load_npz(tmp_path / "evil.npz")
+
+
+def damaged_archives():
+    return [
+        pytest.param(lambda good: b"", id="empty"),
+        pytest.param(lambda good: b"not an archive", id="text"),
+        pytest.param(lambda good: good[: len(good) // 2], id="truncated"),
+        pytest.param(lambda good: good[:200] + b"\0" * 50 + good[250:], id="bytes-overwritten"),
+    ]
+
+
+@pytest.mark.parametrize("damage", damaged_archives())
+@pytest.mark.parametrize("compressed", [False, True])
+def test_damaged_npz_names_the_file(tmp_path, damage, compressed):
+    path = tmp_path / "scores.npz"
+    field = np.random.default_rng(7).normal(size=(16, 16))
+    files.save_npz(path, compressed=compressed, field=field)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DataError, match=r"scores\.npz cannot be read"):
+        files.load_npz(path)
+
+
+@pytest.mark.parametrize("read", [files.load_npz, files.read_json, files.read_tsv])
+def test_missing_file_names_the_file(tmp_path, read):
+    with pytest.raises(DataError, match=r"gone\.x does not exist"):
+        read(tmp_path / "gone.x")
+
+
+# --- JSON and tables ---------------------------------------------------------------------------
+
+
+def test_json_round_trip_with_numpy_values(tmp_path):
+    path = tmp_path / "a.json"
+    files.write_json(path, {"seed": np.int64(3), "x": np.arange(2.0), "at": tmp_path})
+    assert files.read_json(path) == {"seed": 3, "x": [0.0, 1.0], "at": str(tmp_path)}
+
+
+def test_json_refuses_numbers_that_are_not_finite(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.write_json(tmp_path / "a.json", {"loss": float("nan")})
+    assert folder_listing(tmp_path) == []
+
+
+def test_damaged_json_names_the_file(tmp_path):
+    (tmp_path / "a.json").write_text('{"seed": ')
+    with pytest.raises(DataError, match=r"a\.json cannot be read as JSON"):
+        files.read_json(tmp_path / "a.json")
+
+
+def test_table_round_trip_keeps_missing_cells_and_words(tmp_path):
+    path = tmp_path / "t.tsv"
+    table = pd.DataFrame({"solver": ["none", "NA"], "seconds": [0.1, np.nan], "n": [1, 2]})
+    files.write_tsv(path, table)
+    assert path.read_text() == "solver\tseconds\tn\nnone\t0.1\t1\nNA\t\t2\n"
+    pd.testing.assert_frame_equal(files.read_tsv(path), table)
+
+
+def test_empty_table_file_is_an_error(tmp_path):
+    (tmp_path / "t.tsv").write_text("")
+    with pytest.raises(DataError, match=r"t\.tsv cannot be read as a table"):
+        files.read_tsv(tmp_path / "t.tsv")

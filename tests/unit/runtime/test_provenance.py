@@ -1,0 +1,35 @@
+"""Machine, software and revision of a result."""
+
+import subprocess
+
+from crosskrylov.runtime import provenance
+
+
+def git(folder, *arguments):
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b.example", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def test_machine_names_the_versions_that_are_installed():
+    import numpy
+
+    facts = provenance.machine()
+    assert facts["numpy"] == numpy.__version__
+    assert int(facts["cores"]) >= 1
+    assert float(facts["memory_gib"]) > 0
+    assert all(isinstance(value, str) and value for value in facts.values())
+
+
+def test_revision_is_the_commit_and_says_when_files_differ(tmp_path):
+    assert provenance.revision(tmp_path) == ""
+    git(tmp_path, "init", "-q")
+    (tmp_path / "a").write_text("1")
+    git(tmp_path, "add", "a")
+    git(tmp_path, "commit", "-q", "-m", "first")
+    commit = provenance.revision(tmp_path)
+    assert len(commit) == 40
+    (tmp_path / "untracked").write_text("")
+    assert provenance.revision(tmp_path) == commit
+    (tmp_path / "a").write_text("2")
+    assert provenance.revision(tmp_path) == f"{commit} with uncommitted changes"
+    assert provenance.revision(tmp_path, ignoring="a") == commit
