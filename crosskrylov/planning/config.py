@@ -17,6 +17,7 @@ import yaml
 
 from crosskrylov.errors import ConfigError, CrosskrylovError, DataError
 from crosskrylov.planning.messages import dotted, kind, reporting_order, sentence, shown, under
+from crosskrylov.planning.runs import PARAMETERS_OF_KIND
 from crosskrylov.planning.training_rules import check_training
 from crosskrylov.solvers.index import solver_entry
 
@@ -25,22 +26,6 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 #: The schema, which comes with the package.
 SCHEMA = Path(__file__).resolve().with_name("config.schema.yaml")
-
-#: The parameters that each kind of coefficient uses; the others may be set but play no part.
-PARAMETERS_OF_KIND = {
-    "diffusion": {
-        "constant": ("g",),
-        "exponential": ("sigma",),
-        "vp": ("beta_min", "beta_max"),
-        "path": ("path",),
-    },
-    "drift": {
-        "zero": (),
-        "linear": ("rate", "center"),
-        "vp": ("beta_min", "beta_max", "center"),
-        "path": ("path",),
-    },
-}
 
 
 # --- loading ------------------------------------------------------------------------------------
@@ -142,20 +127,6 @@ def _typed(value: Any) -> Any:
     if isinstance(value, str):
         return yaml.safe_load(value)
     return [_typed(entry) for entry in value] if isinstance(value, list) else value
-
-
-def relevant_parameters(equation: Mapping) -> dict:
-    """Return the section ``equation`` without the coefficients' unused parameters.
-
-    Snakemake re-runs a job when its ``params`` change; a parameter of a kind that is not chosen
-    must therefore not be among them.
-    """
-    reduced = dict(equation)
-    for name, kinds in PARAMETERS_OF_KIND.items():
-        entry = equation[name]
-        keys = ("kind", *kinds[entry["kind"]])
-        reduced[name] = {key: entry[key] for key in keys if key in entry}
-    return reduced
 
 
 # --- checking -----------------------------------------------------------------------------------

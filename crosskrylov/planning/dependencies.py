@@ -1,7 +1,9 @@
-"""Which files of this package a module is made of: what has to re-run when one of them changes.
+"""Which library files a script is made of: what has to re-run when one of them changes.
 
 Snakemake re-runs a job when its script changes, but knows nothing of the modules that the script
 imports.  The workflow therefore lists them as inputs, found here by reading import statements.
+Modules that a script finds by a name in the configuration (a solver, a study) are not imported by
+it; the rule adds their files, and theirs alone: another solver is nothing to it.
 """
 
 import ast
@@ -13,41 +15,50 @@ from crosskrylov.errors import ConfigError
 
 PACKAGE = "crosskrylov"
 
+#: The package's folder.
+FOLDER = Path(__file__).resolve().parent.parent
 
-def source_files(folder: str | Path, names: Iterable[str]) -> list[str]:
-    """Return the named modules and every module of the package that they import, however deep.
+
+def source_files(files: Iterable[str | Path], folder: str | Path = FOLDER) -> list[str]:
+    """Return every module of the package that the files import, however deep.
 
     Parameters
     ----------
+    files : iterable of path-like
+        Python files: scripts, or modules of the package, which are then among the result.
     folder : path-like
         The package's folder.
-    names : iterable of str
-        Modules relative to it ("density.py"), or folders ("solvers": every module inside).
 
     Returns
     -------
     list of str
-        Paths of the files, sorted.  The package's own ``__init__.py`` (a version number) is left
+        Paths of the modules, sorted.  The package's own ``__init__.py`` (a version number) is left
         out: a new version must not re-run everything.
 
     Raises
     ------
     ConfigError
-        If a name is neither a module nor a folder of the package.
+        If a file does not exist.
     """
-    folder = Path(folder)
-    waiting = [file for name in names for file in _files_of(folder, name)]
+    folder = Path(folder).resolve()
+    waiting = [Path(file).resolve() for file in files]
     found: set[Path] = set()
+    seen: set[Path] = set()
     while waiting:
         file = waiting.pop()
-        if file not in found:
-            found.add(file)
+        if file not in seen:
+            seen.add(file)
+            if folder in file.parents:
+                found.add(file)
             waiting += _imported_files(folder, file)
     return sorted(str(file) for file in found)
 
 
 def imported_modules(file: str | Path) -> set[str]:
-    """Return the dotted names inside the package that a Python file imports, at any indentation."""
+    """Return the dotted names inside the package that a Python file imports, at any indentation.
+
+    Imports for type checkers only (``if TYPE_CHECKING:``) do not count: they never run.
+    """
     names = set()
     for node in _statements(ast.parse(Path(file).read_text(encoding="utf-8"), str(file))):
         if isinstance(node, ast.Import):
@@ -61,25 +72,26 @@ def imported_modules(file: str | Path) -> set[str]:
 
 def _statements(node: ast.AST) -> Iterator[ast.stmt]:
     """Yield every statement below ``node``; expressions, most of a tree, hold no imports."""
-    for field in ("body", "orelse", "handlers", "finalbody", "cases"):
+    fields = ("body", "orelse", "handlers", "finalbody", "cases")
+    if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
+        fields = ("orelse",)
+    for field in fields:
         for statement in getattr(node, field, ()):
             yield statement
             yield from _statements(statement)
 
 
-def _files_of(folder: Path, name: str) -> list[Path]:
-    path = folder / name
-    if path.is_dir():
-        return sorted(path.rglob("*.py"))
-    if not path.is_file():
-        raise ConfigError(f"library({name!r}) names no module or folder of {folder}: correct it.")
-    return [path]
-
-
 @cache
 def _imported_files(folder: Path, file: Path) -> list[Path]:
     found = []
-    for name in imported_modules(file):
+    try:
+        names = imported_modules(file)
+    except OSError:
+        raise ConfigError(
+            f"{file} does not exist, but a rule's script or the configuration names it: correct "
+            "the name."
+        ) from None
+    for name in names:
         path = folder.joinpath(*name.split(".")[1:])
         if path.is_dir():
             found.append(path / "__init__.py")

@@ -1,10 +1,12 @@
-"""The frame of every job: its log file, and one sentence on stderr when it fails."""
+"""The frame of every job: its arguments, its log file, one sentence on stderr when it fails."""
 
+import inspect
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from crosskrylov.errors import CrosskrylovError
 
@@ -69,3 +71,79 @@ def logged(path: str | os.PathLike) -> Iterator[logging.Logger]:
             root.removeHandler(handler)
         log_file.close()
         root.setLevel(previous_level)
+
+
+def run_job(main: Callable, job: Any) -> None:
+    """Call a script's ``main`` with what its rule says, inside `logged`.
+
+    Every parameter of ``main`` is looked up by its name, in this order:
+
+    - ``images_path`` is the output or input called ``images``, ``result_paths`` the list of files
+      called ``results``;
+    - an entry of ``params`` of the same name;
+    - a wildcard of the same name, as a number where the parameter is annotated ``int``;
+    - ``threads`` of the rule, and ``logger``, the project's logger.
+
+    An input that a rule leaves out takes the parameter's default.
+
+    Parameters
+    ----------
+    main : callable
+        The script's function.
+    job : object
+        Snakemake's ``snakemake``: input, output, params, wildcards, threads, log.
+
+    Raises
+    ------
+    SystemExit
+        With status 1 after any exception, a parameter without a value among them.
+    """
+    with logged(job.log[0]) as logger:
+        main(**_arguments(main, job, logger))
+
+
+def _arguments(main: Callable, job: Any, logger: logging.Logger) -> dict[str, Any]:
+    files = {**_named(job, "input"), **_named(job, "output")}
+    params, wildcards = _named(job, "params"), _named(job, "wildcards")
+    arguments = {}
+    for name, parameter in inspect.signature(main).parameters.items():
+        stem = name.removesuffix("_path").removesuffix("_paths")
+        several = next((key for key in (stem, f"{stem}s") if key in files), None)
+        if name.endswith("_path") and stem in files:
+            arguments[name] = _single(files[stem])
+        elif name.endswith("_paths") and several:
+            arguments[name] = _several(files[several])
+        elif name in params:
+            arguments[name] = params[name]
+        elif name in wildcards:
+            value = wildcards[name]
+            arguments[name] = int(value) if parameter.annotation is int else value
+        elif name == "threads":
+            arguments[name] = job.threads
+        elif name == "logger":
+            arguments[name] = logger
+        elif parameter.default is parameter.empty:
+            raise TypeError(
+                f"the script's parameter {name!r} is neither an input, output, parameter nor "
+                "wildcard of its rule"
+            )
+    return arguments
+
+
+def _named(job: Any, part: str) -> Mapping[str, Any]:
+    """Return the named entries of one part of a job; an attribute may hide behind a list method."""
+    entries = getattr(job, part, None)
+    if entries is None:
+        return {}
+    return dict(entries.items()) if hasattr(entries, "items") else vars(entries)
+
+
+def _single(value: Any) -> str | None:
+    """Return one path; an optional input that was left out is an empty list, None here."""
+    if isinstance(value, str | os.PathLike):
+        return value
+    return value[0] if len(value) else None
+
+
+def _several(value: Any) -> list[str]:
+    return [value] if isinstance(value, str | os.PathLike) else list(value)

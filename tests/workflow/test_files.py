@@ -99,17 +99,7 @@ def test_configuration_module_is_not_part_of_any_script():
 
 def library_of(script):
     """Return every library file that a script imports, directly or not, relative to the project."""
-    from crosskrylov.planning.dependencies import imported_modules
-
-    package = PROJECT / "crosskrylov"
-    names = []
-    for module in imported_modules(script):
-        path = package.joinpath(*module.split(".")[1:])
-        if path.with_suffix(".py").is_file():
-            names.append(path.with_suffix(".py").relative_to(package).as_posix())
-        elif path.is_dir():
-            names.append((path / "__init__.py").relative_to(package).as_posix())
-    return {Path(file).relative_to(PROJECT).as_posix() for file in source_files(package, names)}
+    return {Path(file).relative_to(PROJECT).as_posix() for file in source_files([script])}
 
 
 def test_rules_depend_on_every_library_file_that_their_script_imports(snakemake, toy_config):

@@ -1,13 +1,15 @@
-"""Functions and wildcard constraints that the other files of this folder share; no rules here.
+"""What the other files of this folder share; the questions themselves are answered by planning.
 
 A file with rules says what it makes with `add_targets`; the named targets of the Snakefile and
 `rule all` collect it from there.
 """
 
+from functools import partial
 from pathlib import Path
 
-from crosskrylov.planning.config import relevant_parameters
+from crosskrylov.planning import runs as _runs
 from crosskrylov.planning.dependencies import source_files
+from crosskrylov.planning.solvers import solver_files
 
 
 wildcard_constraints:
@@ -16,19 +18,25 @@ wildcard_constraints:
     solver="|".join(config["solvers"]),
 
 
-# The Snakefile's folder is `workflow.basedir` only as long as nobody uses this workflow as a module.
-PACKAGE_FOLDER = (Path(str(workflow.current_basedir)) / "../../crosskrylov").resolve()
+runs = partial(_runs.runs, config)
+expand_runs = partial(_runs.expand_runs, config)
 
 TARGETS = {}
 
 
-def library(*names):
-    """Return the library files behind the named modules: as an input, editing one re-runs the rule.
+def code(script, *files):
+    """Return the library files behind a script: as an input, editing one re-runs the rule.
 
-    Imports are followed, so a rule names only what its script imports; a folder ("solvers") stands
-    for every module inside, for code that finds its modules by itself.
+    Imports are followed. Further files are modules that the script finds by their name in the
+    configuration.
     """
-    return [code_file(path) for path in source_files(PACKAGE_FOLDER, names)]
+    path = workflow.source_path(f"../scripts/{script}")
+    return [code_file(file) for file in source_files([path, *files])]
+
+
+def code_with_solvers(script, *entries):
+    """Return the library files of a script that makes the given solvers."""
+    return code(script, *solver_files(entries))
 
 
 def code_file(path):
@@ -60,40 +68,11 @@ def all_targets():
     )
 
 
-# Keys of an image set that say how it is run, not which images it holds.
-RUN_KEYS = ("random_seeds", "time_steps")
-
-
-def runs(image_sets=None):
-    """Return (image set, random seed) of everything configured, or of the named image sets."""
-    names = config["image_sets"] if image_sets is None else image_sets
-    return [
-        (name, seed)
-        for name in names
-        for seed in config["image_sets"][name]["random_seeds"] or config["random_seeds"]
-    ]
-
-
-def expand_runs(pattern, image_sets=None, **more):
-    """Expand {images} and {seed} over `runs(image_sets)`, and other wildcards as given."""
-    return [
-        path
-        for name, seed in runs(image_sets)
-        for path in expand(pattern, images=name, seed=seed, **more)
-    ]
-
-
 def image_set(wildcards):
-    """Return the configuration of the images that {images} names."""
-    entry = config["image_sets"][wildcards.images]
-    return {key: value for key, value in entry.items() if key not in RUN_KEYS}
+    """Return which images {images} names."""
+    return _runs.image_set(config, wildcards.images)
 
 
 def equation(wildcards):
-    """Return the section `equation`, reduced to what the chosen kinds of coefficients use.
-
-    An image set may have its own number of time steps.
-    """
-    section = relevant_parameters(config["equation"])
-    own_steps = config["image_sets"][wildcards.images]["time_steps"]
-    return section | ({"time_steps": own_steps} if own_steps else {})
+    """Return the section `equation` for {images}."""
+    return _runs.equation(config, wildcards.images)

@@ -10,7 +10,7 @@ from crosskrylov.runtime.fingerprint import folder_fingerprint
 rule fetch_images:
     """Load the images of one set as float32 [N, C, H, W] in [0, 1], with a SHA-256 for each."""
     input:
-        library=library("datasets", "runtime/files.py", "runtime/jobs.py"),
+        library=code("fetch_images.py"),
     output:
         multiext(
             "results/{images}/seed{seed}/images",

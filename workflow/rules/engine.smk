@@ -21,13 +21,7 @@ rule precompute_scores:
     input:
         images="results/{images}/seed{seed}/images.npz",
         # the solvers find themselves; the command line of the engine plays no part here
-        library=library(
-            "scores/gather.py",
-            "scores/march_options.py",
-            "solvers",
-            "runtime/files.py",
-            "runtime/jobs.py",
-        ),
+        library=code("precompute_scores.py"),
     output:
         scores=temp(directory("results/{images}/seed{seed}/scores_parts/{scatteritem}")),
     log:
@@ -54,7 +48,7 @@ rule gather_scores:
     """Put the parts' scores together."""
     input:
         parts=gather.engine("results/{{images}}/seed{{seed}}/scores_parts/{scatteritem}"),
-        library=library("scores/gather.py", "runtime/files.py", "runtime/jobs.py"),
+        library=code("gather_scores.py"),
     output:
         scores=directory("results/{images}/seed{seed}/scores"),
         summary="results/{images}/seed{seed}/scores.json",
@@ -75,7 +69,7 @@ rule engine_table:
     """Gather which engine ran for each image set, what it took and how exact it is."""
     input:
         summaries=expand_runs("results/{images}/seed{seed}/scores.json", ENGINE_SETS),
-        library=library("runtime/files.py", "runtime/jobs.py"),
+        library=code("engine_table.py"),
     output:
         table=report(
             "results/tables/engine.tsv",

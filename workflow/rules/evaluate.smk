@@ -53,7 +53,7 @@ rule denoise:
     input:
         images="results/{images}/seed{seed}/images.npz",
         checkpoint=f"{RUN}checkpoint",
-        library=library("experiments/single_image.py", "runtime/files.py", "runtime/jobs.py"),
+        library=code("denoise.py"),
     output:
         denoised=f"{RUN}denoised.npz",
     log:
@@ -79,12 +79,7 @@ rule evaluate_single_image:
         unpack(denoised_images),
         curve=f"{RUN}curve.tsv",
         summary=f"{RUN}training.json",
-        library=library(
-            "experiments/targets.py",
-            "metrics/similarity.py",
-            "runtime/files.py",
-            "runtime/jobs.py",
-        ),
+        library=code("evaluate_single_image.py"),
     output:
         result=f"{RUN}result.json",
     log:
@@ -108,7 +103,7 @@ rule sample:
     input:
         images="results/{images}/seed{seed}/images.npz",
         checkpoint=f"{RUN}checkpoint",
-        library=library("experiments/budget.py", "runtime/files.py", "runtime/jobs.py"),
+        library=code("sample.py"),
     output:
         samples=f"{RUN}samples.npz",
     log:
@@ -135,7 +130,7 @@ rule evaluate_budget:
         samples=f"{RUN}samples.npz",
         checkpoint=f"{RUN}checkpoint",
         summary=f"{RUN}training.json",
-        library=library("experiments/quality.py", "runtime/files.py", "runtime/jobs.py"),
+        library=code("evaluate_budget.py"),
     output:
         result=f"{RUN}result.json",
     log:
@@ -163,7 +158,7 @@ rule compare_samplers:
     input:
         images="results/{images}/seed{seed}/images.npz",
         checkpoint="results/training/budget/{images}/{model}/seed{seed}/checkpoint",
-        library=library("experiments/quality.py", "runtime/files.py", "runtime/jobs.py"),
+        library=code("compare_samplers.py"),
     output:
         result=f"{RUN}result.json",
     log:
@@ -189,7 +184,7 @@ rule training_table:
     """Gather what every target and budget took, with speed-ups over DDPM."""
     input:
         results=RESULTS["single_image"] + RESULTS["budget"],
-        library=library("reporting/tables/training.py", "runtime/files.py", "runtime/jobs.py"),
+        library=code("training_table.py"),
     output:
         table=report(
             "results/tables/training.tsv",
@@ -210,7 +205,7 @@ rule quality_table:
     """Gather every metric of every set of samples."""
     input:
         results=RESULTS["budget"] + RESULTS["samplers"],
-        library=library("reporting/tables/quality.py", "runtime/files.py", "runtime/jobs.py"),
+        library=code("quality_table.py"),
     output:
         table=report(
             "results/tables/quality.tsv",
@@ -231,7 +226,7 @@ rule ablation_table:
     """Compare every variant of score embedding with the published one, spread over seeds shown."""
     input:
         results=ABLATION_RESULTS,
-        library=library("reporting/tables/ablation.py", "runtime/files.py", "runtime/jobs.py"),
+        library=code("ablation_table.py"),
     output:
         table=report(
             "results/tables/ablation.tsv",
@@ -255,12 +250,7 @@ rule plot_denoising_strip:
     input:
         denoised=[path.replace("result.json", "denoised.npz") for path in STRIP],
         results=STRIP,
-        library=library(
-            "reporting/figures/training.py",
-            "reporting/figures/style.py",
-            "runtime/files.py",
-            "runtime/jobs.py",
-        ),
+        library=code("plot_denoising_strip.py"),
     output:
         svg=report(
             "results/figures/denoising_strip.svg",
@@ -283,12 +273,7 @@ rule plot_ssim_against_seconds:
     input:
         curves=[path.replace("result.json", "curve.tsv") for path in RESULTS["single_image"]],
         results=RESULTS["single_image"],
-        library=library(
-            "reporting/figures/training.py",
-            "reporting/figures/style.py",
-            "runtime/files.py",
-            "runtime/jobs.py",
-        ),
+        library=code("plot_ssim_against_seconds.py"),
     output:
         svg=report(
             "results/figures/ssim_against_seconds.svg",
@@ -313,12 +298,7 @@ rule plot_frechet_against_seconds:
     input:
         curves=[path.replace("result.json", "curve.tsv") for path in RESULTS["budget"]],
         results=RESULTS["budget"],
-        library=library(
-            "reporting/figures/training.py",
-            "reporting/figures/style.py",
-            "runtime/files.py",
-            "runtime/jobs.py",
-        ),
+        library=code("plot_frechet_against_seconds.py"),
     output:
         svg=report(
             "results/figures/frechet_against_seconds.svg",
@@ -344,12 +324,7 @@ rule plot_sample_grids:
             "results/training/budget/{{images}}/{model}/seed{{seed}}/samples.npz",
             model=config["training"]["budget"]["models"],
         ),
-        library=library(
-            "reporting/figures/training.py",
-            "reporting/figures/style.py",
-            "runtime/files.py",
-            "runtime/jobs.py",
-        ),
+        library=code("plot_sample_grids.py"),
     output:
         svg=report(
             "results/figures/sample_grids-{images}-seed{seed}.svg",
@@ -378,12 +353,7 @@ rule plot_training_table:
             if wildcards.training_figure == "time_to_ssim"
             else "results/tables/quality.tsv"
         ),
-        library=library(
-            "reporting/figures/training.py",
-            "reporting/figures/style.py",
-            "runtime/files.py",
-            "runtime/jobs.py",
-        ),
+        library=code("plot_training_table.py"),
     output:
         svg=report(
             "results/figures/{training_figure}.svg",
@@ -405,12 +375,7 @@ rule plot_ablation:
     """Draw every run of every variant of the ablation."""
     input:
         results=ABLATION_RESULTS,
-        library=library(
-            "reporting/figures/training.py",
-            "reporting/tables/ablation.py",
-            "runtime/files.py",
-            "runtime/jobs.py",
-        ),
+        library=code("plot_ablation.py"),
     output:
         svg=report(
             "results/figures/ablation.svg",

@@ -11,7 +11,7 @@ add_targets("tables", ["results/tables/provenance.tsv", "results/config.yaml"])
 rule record_provenance:
     """Record the configuration in force, the machine and the versions of the main packages."""
     input:
-        library=library("runtime/provenance.py", "runtime/files.py", "runtime/jobs.py"),
+        library=code("record_provenance.py"),
     output:
         table=report(
             "results/tables/provenance.tsv",

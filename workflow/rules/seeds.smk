@@ -13,7 +13,7 @@ rule select_seeds:
             if config["seeds"]["feature"] == "log_density"
             else "results/{images}/seed{seed}/images.npz"
         ),
-        library=library("scores/seeds.py", "runtime/files.py", "runtime/jobs.py"),
+        library=code("select_seeds.py"),
     output:
         seeds="results/{images}/seed{seed}/seeds.json",
     log:

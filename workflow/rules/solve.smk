@@ -15,7 +15,9 @@ rule solve_baseline:
     """March all images with a solver that treats every image by itself."""
     input:
         log_density="results/{images}/seed{seed}/log_density.npz",
-        library=one_solver_library,
+        library=lambda wildcards: code_with_solvers(
+            "solve_baseline.py", config["solvers"][wildcards.solver]
+        ),
     output:
         trajectory="results/{images}/seed{seed}/trajectories/{solver}.npz",
         history="results/{images}/seed{seed}/trajectories/{solver}.tsv",
@@ -25,7 +27,7 @@ rule solve_baseline:
     benchmark:
         "results/benchmarks/{images}/seed{seed}/solve_baseline-{solver}.tsv"
     wildcard_constraints:
-        solver=solvers_of_family(False),
+        solver=solvers_of_family(config, cross_matrix=False),
     conda:
         "../../envs/numerics.yaml"
     threads: workflow.cores
@@ -43,7 +45,9 @@ rule project_targets:
     input:
         log_density="results/{images}/seed{seed}/log_density.npz",
         seeds="results/{images}/seed{seed}/seeds.json",
-        library=one_solver_library,
+        library=lambda wildcards: code_with_solvers(
+            "project_targets.py", config["solvers"][wildcards.solver]
+        ),
     output:
         trajectory="results/{images}/seed{seed}/trajectories/{solver}.npz",
         history="results/{images}/seed{seed}/trajectories/{solver}.tsv",
@@ -53,7 +57,7 @@ rule project_targets:
     benchmark:
         "results/benchmarks/{images}/seed{seed}/project_targets-{solver}.tsv"
     wildcard_constraints:
-        solver=solvers_of_family(True),
+        solver=solvers_of_family(config, cross_matrix=True),
     conda:
         "../../envs/numerics.yaml"
     threads: workflow.cores
@@ -94,7 +98,7 @@ rule solver_table:
             "results/{images}/seed{seed}/studies/time_to_residual.tsv",
             study_sets("time_to_residual"),
         ),
-        library=library("reporting/tables/solvers.py", "runtime/files.py", "runtime/jobs.py"),
+        library=code("solver_table.py"),
     output:
         table=report(
             "results/tables/solvers.tsv",
@@ -111,7 +115,7 @@ rule solver_table:
         "../../envs/numerics.yaml"
     params:
         marches=march_labels(),
-        exact=run_labels(study_sets("trajectory")),
+        exact=run_labels(config, study_sets("trajectory")),
         frozen=frozen_labels(),
         tolerance=study("time_to_residual")["reported_tolerance"],
     script:
@@ -124,7 +128,7 @@ rule claims_table:
         solvers="results/tables/solvers.tsv",
         training=lambda wildcards: made_table("training"),
         quality=lambda wildcards: made_table("quality"),
-        library=library("reporting/tables/claims.py", "runtime/files.py", "runtime/jobs.py"),
+        library=code("claims_table.py"),
     output:
         table=report(
             "results/tables/claims.tsv",
@@ -140,6 +144,6 @@ rule claims_table:
     conda:
         "../../envs/numerics.yaml"
     params:
-        methods=published_methods(),
+        methods=published_methods(config),
     script:
         "../scripts/claims_table.py"

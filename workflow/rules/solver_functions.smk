@@ -1,8 +1,7 @@
 """What the files about solvers share: families, studies and their runs; no rules here."""
 
-from crosskrylov.solvers.index import solver_entry
-
-SOLVERS = {name: solver_entry(entry["method"]) for name, entry in config["solvers"].items()}
+from crosskrylov.planning.runs import run_labels
+from crosskrylov.planning.solvers import baseline_solver, published_methods, solvers_of_family
 
 # Studies on image sets, and the tables that each makes per image set and random seed.
 STUDY_TABLES = {
@@ -35,29 +34,6 @@ FIGURE_TABLES = {
 }
 
 
-def solvers_of_family(cross_matrix):
-    """Return a regular expression for the cross-matrix solvers, or for all others."""
-    names = [
-        name for name, entry in SOLVERS.items() if (entry.family == "cross-matrix") == cross_matrix
-    ]
-    return "|".join(names) or "(?!)"  # an empty expression would match any name
-
-
-def solver_library(*names):
-    """Return the library files of code that makes solvers by name: all solvers are among them."""
-    return sorted(
-        {*library(*names, "solvers"), *(code_file(entry.file) for entry in SOLVERS.values())}
-    )
-
-
-def one_solver_library(wildcards):
-    """Return the library files of a march with one solver, so that others may be edited freely."""
-    file = SOLVERS[wildcards.solver].file
-    inside = file.is_relative_to(PACKAGE_FOLDER)
-    own = [str(file.relative_to(PACKAGE_FOLDER))] if inside else []
-    return sorted({*library("studies/trajectory.py", "solvers/base.py", *own), code_file(file)})
-
-
 def study(name):
     """Return the section of one study."""
     return config["studies"][name]
@@ -74,39 +50,17 @@ def study_solvers(name):
     return study(name)["solvers"] or list(config["solvers"])
 
 
-def baseline_solver(names):
-    """Return the solver among ``names`` whose method is spsolve, None if there is none."""
-    found = [name for name in names if config["solvers"][name]["method"] == "spsolve"]
-    return found[0] if found else None
-
-
-def published_methods():
-    """Return the method of every solver that projects: a dimension of 0 is the control, no claim."""
-    return {
-        name: "" if entry["options"].get("dimension") == 0 else entry["method"]
-        for name, entry in config["solvers"].items()
-    }
-
-
 def made_table(name):
     """Return the path of a table of the other stages in a list, empty if nobody makes it."""
     path = f"results/tables/{name}.tsv"
     return [path] if path in all_targets() else []
 
 
-def run_labels(image_sets):
-    """Return what tables say about each run, in the order of `expand_runs(pattern, image_sets)`."""
-    return [
-        {"dataset": name, "image_size": config["image_sets"][name]["image_size"], "seed": seed}
-        for name, seed in runs(image_sets)
-    ]
-
-
 def march_labels():
     """Return the labels of every march, in the order of `expand_runs` over solvers."""
     return [
         label | {"solver": solver}
-        for label in run_labels(study_sets("trajectory"))
+        for label in run_labels(config, study_sets("trajectory"))
         for solver in study_solvers("trajectory")
     ]
 
@@ -114,7 +68,10 @@ def march_labels():
 def frozen_labels():
     """Return the labels of the frozen study, with the number of time steps in the bank."""
     n_steps = len(study("bank")["at"])
-    return [label | {"time_steps": n_steps} for label in run_labels(study_sets("time_to_residual"))]
+    return [
+        label | {"time_steps": n_steps}
+        for label in run_labels(config, study_sets("time_to_residual"))
+    ]
 
 
 def study_parts(wildcards):

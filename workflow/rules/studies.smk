@@ -27,9 +27,7 @@ rule study_projection_residuals:
     input:
         log_density="results/{images}/seed{seed}/log_density.npz",
         seeds="results/{images}/seed{seed}/seeds.json",
-        library=solver_library(
-            "studies/projection_residuals.py", "runtime/files.py", "runtime/jobs.py"
-        ),
+        library=code_with_solvers("study_projection_residuals.py", {"method": "transform_bicgstab"}),
     output:
         table="results/{images}/seed{seed}/studies/projection_residuals.tsv",
     log:
@@ -51,7 +49,10 @@ rule study_time_to_residual:
     input:
         bank="results/{images}/seed{seed}/systems.npz",
         seeds="results/{images}/seed{seed}/seeds.json",
-        library=solver_library("studies/time_to_residual.py"),
+        library=code_with_solvers(
+            "study_time_to_residual.py",
+            *[config["solvers"][name] for name in study_solvers("time_to_residual")],
+        ),
     output:
         table="results/{images}/seed{seed}/studies/time_to_residual.tsv",
     log:
@@ -75,7 +76,7 @@ rule study_subspace_dimension:
     input:
         bank="results/{images}/seed{seed}/systems.npz",
         seeds="results/{images}/seed{seed}/seeds.json",
-        library=library("studies/subspace_dimension.py"),
+        library=code("study_subspace_dimension.py"),
     output:
         table="results/{images}/seed{seed}/studies/subspace_dimension.tsv",
     log:
@@ -94,7 +95,7 @@ rule study_likeness:
     """Measure projections against the likeness of seed and target, and the choice of seeds."""
     input:
         bank="results/{images}/seed{seed}/systems.npz",
-        library=library("studies/likeness.py"),
+        library=code("study_likeness.py"),
     output:
         pairs="results/{images}/seed{seed}/studies/likeness_pairs.tsv",
         correlation="results/{images}/seed{seed}/studies/likeness.tsv",
@@ -118,7 +119,7 @@ rule study_diversity:
     input:
         bank="results/{images}/seed{seed}/systems.npz",
         seeds="results/{images}/seed{seed}/seeds.json",
-        library=library("studies/diversity.py"),
+        library=code("study_diversity.py"),
     output:
         table="results/{images}/seed{seed}/studies/diversity.tsv",
     log:
@@ -138,7 +139,7 @@ rule study_warm_start:
     input:
         bank="results/{images}/seed{seed}/systems.npz",
         seeds="results/{images}/seed{seed}/seeds.json",
-        library=solver_library("studies/warm_start.py"),
+        library=code_with_solvers("study_warm_start.py", *study("warm_start")["refiners"].values()),
     output:
         table="results/{images}/seed{seed}/studies/warm_start.tsv",
     log:
@@ -159,7 +160,7 @@ rule study_error_budget:
     """Vary tolerances, time step and grid against the exact solution."""
     input:
         log_density="results/{images}/seed{seed}/log_density.npz",
-        library=solver_library("studies/error_budget.py"),
+        library=code_with_solvers("study_error_budget.py", study("error_budget")),
     output:
         table="results/{images}/seed{seed}/studies/error_budget.tsv",
     log:
@@ -181,7 +182,7 @@ rule study_system_summary:
     input:
         bank="results/{images}/seed{seed}/systems.npz",
         frozen="results/{images}/seed{seed}/studies/time_to_residual.tsv",
-        library=library("studies/system_summary.py"),
+        library=code("study_system_summary.py"),
     output:
         table="results/{images}/seed{seed}/studies/system_summary.tsv",
     log:
@@ -206,7 +207,7 @@ rule study_downstream:
             "results/{{images}}/seed{{seed}}/trajectories/{solver}.npz",
             solver=study_solvers("trajectory"),
         ),
-        library=library("studies/downstream.py", "runtime/files.py", "runtime/jobs.py"),
+        library=code("study_downstream.py"),
     output:
         table="results/{images}/seed{seed}/studies/downstream.tsv",
     log:
@@ -218,7 +219,7 @@ rule study_downstream:
     params:
         equation=equation,
         solvers=study_solvers("trajectory"),
-        baseline=baseline_solver(study_solvers("trajectory")),
+        baseline=baseline_solver(config, study_solvers("trajectory")),
         variants=study("downstream")["variants"],
     script:
         "../scripts/study_downstream.py"
@@ -227,7 +228,7 @@ rule study_downstream:
 rule study_convergence:
     """Measure the orders of convergence against a closed-form solution."""
     input:
-        library=solver_library("studies/convergence.py", "runtime/files.py", "runtime/jobs.py"),
+        library=code_with_solvers("study_convergence.py", {"method": "transform_bicgstab"}),
     output:
         table=report(
             "results/tables/convergence.tsv",
@@ -253,7 +254,7 @@ rule gather_study:
     """Join a study's tables of all image sets and random seeds."""
     input:
         parts=study_parts,
-        library=library("runtime/files.py", "runtime/jobs.py"),
+        library=code("gather_study.py"),
     output:
         table=report(
             "results/tables/{table}.tsv",
@@ -269,7 +270,7 @@ rule gather_study:
     conda:
         "../../envs/numerics.yaml"
     params:
-        runs=lambda wildcards: run_labels(study_sets(STUDY_OF_TABLE[wildcards.table])),
+        runs=lambda wildcards: run_labels(config, study_sets(STUDY_OF_TABLE[wildcards.table])),
     script:
         "../scripts/gather_study.py"
 
@@ -278,7 +279,7 @@ rule study_break_even:
     """Amortise the seeds' work over the targets and find where each solver gets ahead of SpSolve."""
     input:
         table="results/tables/time_to_residual.tsv",
-        library=library("studies/time_to_residual.py"),
+        library=code("study_break_even.py"),
     output:
         table=report(
             "results/tables/break_even.tsv",
@@ -300,7 +301,7 @@ rule plot_study:
     """Plot one table of the solvers or of a study."""
     input:
         table=lambda wildcards: f"results/tables/{FIGURE_TABLES[wildcards.figure]}.tsv",
-        library=library("reporting/figures/registry.py", "runtime/files.py", "runtime/jobs.py"),
+        library=code("plot_study.py"),
     output:
         svg=report(
             "results/figures/{figure}.svg",
@@ -323,7 +324,7 @@ rule export_study_systems:
     """Write chosen systems (A, b, x) as Matrix Market and NPZ for other people's solvers."""
     input:
         bank="results/{images}/seed{seed}/systems.npz",
-        library=library("studies/export.py"),
+        library=code("export_study_systems.py"),
     output:
         folder=directory("results/systems/{images}-seed{seed}"),
     log:

@@ -12,7 +12,7 @@ rule estimate_density:
     """Estimate the initial log-density of every image (method {params.density[method]})."""
     input:
         images="results/{images}/seed{seed}/images.npz",
-        library=library("equation/density.py", "runtime/files.py", "runtime/jobs.py"),
+        library=code("estimate_density.py"),
     output:
         log_density="results/{images}/seed{seed}/log_density.npz",
     log:
@@ -31,7 +31,7 @@ rule exact_scores:
     """Compute the exact solution and its score at the stored steps, the reference for every error."""
     input:
         log_density="results/{images}/seed{seed}/log_density.npz",
-        library=library("scores/reference.py", "runtime/measurement.py", "studies/bank.py"),
+        library=code("exact_scores.py"),
     output:
         scores="results/{images}/seed{seed}/exact_scores.npz",
         summary="results/{images}/seed{seed}/exact_scores.json",
@@ -53,7 +53,7 @@ rule assemble_systems:
     """Take the systems of chosen time steps from a converged march: the bank of systems."""
     input:
         log_density="results/{images}/seed{seed}/log_density.npz",
-        library=solver_library("studies/bank.py", "scores/march_options.py"),
+        library=code_with_solvers("assemble_systems.py", config["studies"]["bank"]),
     output:
         bank="results/{images}/seed{seed}/systems.npz",
     log:

@@ -14,13 +14,7 @@ rule embed_scores:
     input:
         unpack(lambda wildcards: scores_from(embedding_of(embedding_variant(wildcards))["scores"])),
         images="results/{images}/seed{seed}/images.npz",
-        library=library(
-            "learning/embedding.py",
-            "equation/problem.py",
-            "scores/march.py",
-            "runtime/files.py",
-            "runtime/jobs.py",
-        ),
+        library=code("embed_scores.py"),
     output:
         embedded="results/{images}/seed{seed}/{embedded}.npz",
     log:
@@ -41,12 +35,7 @@ rule train_single_image:
     input:
         unpack(embedded_images),
         images="results/{images}/seed{seed}/images.npz",
-        library=library(
-            "experiments/single_image.py",
-            "learning/embedding.py",
-            "runtime/files.py",
-            "runtime/jobs.py",
-        ),
+        library=code("train_single_image.py"),
     output:
         curve=f"{RUN}curve.tsv",
         summary=f"{RUN}training.json",
@@ -78,7 +67,7 @@ rule train_budget:
     input:
         unpack(embedded_images),
         images="results/{images}/seed{seed}/images.npz",
-        library=library("experiments/budget.py", "runtime/files.py", "runtime/jobs.py"),
+        library=code("train_budget.py"),
     output:
         curve=f"{RUN}curve.tsv",
         summary=f"{RUN}training.json",

@@ -14,9 +14,9 @@ from crosskrylov.planning.config import (
     check_config,
     check_or_exit,
     load_config,
-    relevant_parameters,
     restore_types,
 )
+from crosskrylov.planning.runs import relevant_parameters
 
 PROJECT = Path(__file__).resolve().parents[3]
 SCHEMA_TREE = yaml.safe_load(SCHEMA.read_text())

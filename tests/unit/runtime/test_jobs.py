@@ -1,0 +1,72 @@
+"""A script's arguments come from its rule by name."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from crosskrylov.runtime.jobs import run_job
+
+
+def job(tmp_path, **parts):
+    empty = {"input": {}, "output": {}, "params": {}, "wildcards": {}}
+    return SimpleNamespace(**(empty | parts), threads=2, log=[str(tmp_path / "job.log")])
+
+
+def test_arguments_by_name(tmp_path):
+    got = {}
+
+    def main(images_path, result_paths, table_path, march: dict, seed: int, threads, logger):
+        got.update(locals())
+
+    run_job(
+        main,
+        job(
+            tmp_path,
+            input={"images": "a.npz", "results": ["b", "c"]},
+            output={"table": "t.tsv"},
+            params={"march": {"x": 1}},
+            wildcards={"seed": "17"},
+        ),
+    )
+    del got["got"], got["logger"]
+    assert got == {
+        "images_path": "a.npz",
+        "result_paths": ["b", "c"],
+        "table_path": "t.tsv",
+        "march": {"x": 1},
+        "seed": 17,
+        "threads": 2,
+    }
+
+
+@pytest.mark.parametrize("given", [{}, {"frozen": []}])
+def test_an_optional_input_that_is_left_out(tmp_path, given):
+    got = []
+
+    def main(frozen_path=None):
+        got.append(frozen_path)
+
+    run_job(main, job(tmp_path, input=given))
+    assert got == [None]
+
+
+def test_names_of_list_methods_are_no_trouble(tmp_path):
+    from snakemake.iocontainers import Namedlist
+
+    index = Namedlist(fromdict={"index": "i.npz"})
+    got = []
+
+    def main(index_path):
+        got.append(index_path)
+
+    run_job(main, job(tmp_path, input=index))
+    assert got == ["i.npz"]
+
+
+def test_a_parameter_without_a_value_is_named(tmp_path, capsys):
+    def main(unheard_of):
+        raise AssertionError
+
+    with pytest.raises(SystemExit):
+        run_job(main, job(tmp_path))
+    assert "unheard_of" in capsys.readouterr().err
