@@ -18,6 +18,7 @@ import yaml
 from crosskrylov.errors import ConfigError, CrosskrylovError, DataError
 from crosskrylov.planning.messages import dotted, kind, reporting_order, sentence, shown, under
 from crosskrylov.planning.runs import PARAMETERS_OF_KIND
+from crosskrylov.planning.sources import check_source
 from crosskrylov.planning.training_rules import check_training
 from crosskrylov.solvers.index import solver_entry
 
@@ -249,13 +250,7 @@ _VALIDATOR = jsonschema.validators.extend(
 def _check_image_sets(config: Mapping) -> None:
     for name, images in config["image_sets"].items():
         key = f"image_sets.{name}"
-        if images["source"] == "folder" and not images["root"]:
-            raise ConfigError(f"{key}.root is missing: name the folder that holds your images.")
-        if images["source"] in ("photos", "digits") and images["root"]:
-            raise ConfigError(
-                f"{key}.root is {shown(images['root'])}, but source {images['source']} comes with "
-                "an installed package and reads no folder: remove root, or set source: folder."
-            )
+        check_source(key, images)
         if config["seeds"]["n_seeds"] > images["n_images"]:
             raise ConfigError(
                 f"seeds.n_seeds is {config['seeds']['n_seeds']}, but {key}.n_images is only "
