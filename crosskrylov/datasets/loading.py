@@ -138,7 +138,7 @@ def load_images(source, image_size, n_images=None, *, color="rgb", seed, **optio
     Parameters
     ----------
     source : str
-        "photos", "digits", "faces", "noise", "cifar10", "celeba" or "folder".
+        Name that a module of this folder registers: "photos", "digits", "folder", ...
     image_size : int
         Side H = W of the images, pixels.
     n_images : int, optional
