@@ -86,7 +86,9 @@ def source_entry(name: str, folder: Path = SOURCES_FOLDER) -> SourceEntry:
     try:
         facts = SourceFacts(**declared.facts)
     except TypeError as error:
-        raise ConfigError(f"{declared.file}: the declaration of source {name!r}: {error}.") from None
+        raise ConfigError(
+            f"{declared.file}: the declaration of source {name!r}: {error}."
+        ) from None
     options = tuple(key for key in declared.parameters if key not in ("image_size", "seed"))
     return SourceEntry(facts, options, declared.file, declared.summary)
 

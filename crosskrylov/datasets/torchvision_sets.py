@@ -122,8 +122,8 @@ def checked_split(split: str, splits: tuple[str, ...], source: str) -> str:
     """
     if split not in splits:
         raise ConfigError(
-            f"split is {split!r}, which source {source!r} does not have{did_you_mean(split, splits)}: "
-            f"use one of {listed(splits)}."
+            f"split is {split!r}, which source {source!r} does not have"
+            f"{did_you_mean(split, splits)}: use one of {listed(splits)}."
         )
     return split
 

@@ -16,6 +16,7 @@ import jsonschema
 import yaml
 
 from crosskrylov.errors import ConfigError, CrosskrylovError, DataError
+from crosskrylov.planning.defaults import insert_defaults
 from crosskrylov.planning.messages import dotted, kind, reporting_order, sentence, shown, under
 from crosskrylov.planning.runs import PARAMETERS_OF_KIND
 from crosskrylov.planning.sources import check_source
@@ -62,6 +63,11 @@ def load_config(*paths: str | Path, schema_path: str | Path = SCHEMA) -> dict:
             raise ConfigError(f"{path} holds {shown(overlay)}: it must hold sections (key: value).")
         _merge(config, overlay or {})
     return check_config(config, schema_path)
+
+
+def read_schema(path: str | Path = SCHEMA) -> dict:
+    """Return the schema with the defaults that the library states (see `insert_defaults`)."""
+    return insert_defaults(_read_yaml(path))
 
 
 def _read_yaml(path: str | Path) -> Any:
@@ -157,7 +163,7 @@ def check_config(config: dict, schema_path: str | Path = SCHEMA) -> dict:
     ConfigError
         For the first problem: one sentence with the key's path, what was found, what is allowed.
     """
-    schema = _read_yaml(schema_path)
+    schema = read_schema(schema_path)
     _check_key_types(config)
     _drop_empty(config, schema)
     _fill_defaults(config, schema)

@@ -60,7 +60,9 @@ def check_source(key: str, images: Mapping) -> None:
     if own or "seed" in images["options"]:
         named = own[0] if own else "seed"
         place = f"{key}.{named}" if own else f"{key}.random_seeds"
-        raise ConfigError(f"{key}.options names {named!r}, which has a key of its own: set {place}.")
+        raise ConfigError(
+            f"{key}.options names {named!r}, which has a key of its own: set {place}."
+        )
     given = [option for option in OPTION_KEYS if images[option] is not None]
     try:
         check_options(source, [*given, *images["options"]], entry.options)

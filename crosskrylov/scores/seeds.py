@@ -15,6 +15,8 @@ import numpy as np
 
 from crosskrylov.errors import ConfigError, DataError, ShapeError
 
+#: Seed images where nobody says how many.
+N_SEEDS = 3
 SELECTIONS = ("first", "random", "k_medoids", "farthest_point", "greedy_residual")
 MAX_K_MEDOIDS_IMAGES = 10_000  # its distance matrix has N^2 entries: 0.8 GB
 

@@ -11,7 +11,6 @@ stops Picard's iteration after five iterates, which in the first one to three st
 has converged; those steps are then taken by Picard's iteration here too (``max_picard``).
 """
 
-from dataclasses import dataclass, field
 from math import comb, log2
 
 import numpy as np
@@ -21,44 +20,21 @@ from crosskrylov.equation.assembly import assemble_systems
 from crosskrylov.equation.problem import FokkerPlanckProblem
 from crosskrylov.equation.transforms import TransformPreconditioner
 from crosskrylov.scores.engines.block_equation import BlockEquation
+from crosskrylov.scores.engines.result import NOT_FINITE, BlockResult
+from crosskrylov.scores.march_options import MarchOptions
 from crosskrylov.solvers.kernels.batched_krylov import StencilOperator, gmres
 from crosskrylov.solvers.kernels.residuals import relative_residuals
 
 Tensor = torch.Tensor
 
-#: Why an image whose log-density holds NaN or infinity is left out.
-NOT_FINITE = "its initial log-density is not finite"
+#: Iterations per time step before Newton's iteration takes over.
+MAX_ITERATIONS = 30
 #: Most earlier steps that the extrapolation in time uses beyond the last one.
 EXTRAPOLATION_ORDER = 5
 #: Newton steps, and the part of the remaining residual that GMRES leaves in each.
 _NEWTON_STEPS, _FORCING = 40, 1e-2
 #: Residual of a Picard iterate's system, relative to the change of the iterate before.
 _PICARD_FORCING = 1e-4
-
-
-@dataclass
-class BlockResult:
-    """Log-densities of a block of images and how they came about.
-
-    Attributes
-    ----------
-    log_density : Tensor, shape (B, S, H, W)
-        Log-density in nats at the stored steps; NaN for images that failed.
-    iterations : ndarray of int, shape (B,)
-        Applications of P^-1 over the whole march (0 for methods without iteration).
-    fallbacks : ndarray of int, shape (B,)
-        Time steps that needed Newton's iteration.
-    max_residual : ndarray, shape (B,)
-        Largest true relative residual of any step (NaN for methods without systems).
-    failures : dict of int to str
-        Position in the block of every failed image, and one sentence why.
-    """
-
-    log_density: Tensor
-    iterations: np.ndarray
-    fallbacks: np.ndarray
-    max_residual: np.ndarray
-    failures: dict[int, str] = field(default_factory=dict)
 
 
 class BatchedMarch:
@@ -88,10 +64,10 @@ class BatchedMarch:
         self,
         problem: FokkerPlanckProblem,
         steps,
-        tolerance: float = 1e-8,
-        max_iterations: int = 30,
-        max_picard: int | None = 5,
-        picard_tolerance: float = 1e-6,
+        tolerance: float = MarchOptions.tolerance,
+        max_iterations: int = MAX_ITERATIONS,
+        max_picard: int | None = MarchOptions.max_picard,
+        picard_tolerance: float = MarchOptions.picard_tolerance,
         dtype=torch.float64,
         device="cpu",
     ):

@@ -10,7 +10,7 @@ import torch
 from crosskrylov.equation.problem import FokkerPlanckProblem
 from crosskrylov.equation.transforms import laplacian_eigenvalues, transform_matrix
 from crosskrylov.errors import ConfigError
-from crosskrylov.scores.engines.batched_march import NOT_FINITE, BlockResult
+from crosskrylov.scores.engines.result import NOT_FINITE, BlockResult
 
 
 class ExactTransform:
@@ -33,7 +33,7 @@ class ExactTransform:
 
     name = "exact"
 
-    def __init__(self, problem: FokkerPlanckProblem, steps, dtype=torch.float64, device="cpu", **_):
+    def __init__(self, problem: FokkerPlanckProblem, steps, dtype=torch.float64, device="cpu"):
         if problem.drift is not None:
             raise ConfigError(
                 "engine.method is 'exact', which needs equation.drift.kind zero; use 'auto', "

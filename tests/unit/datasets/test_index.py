@@ -49,5 +49,5 @@ def test_a_declaration_that_no_source_can_make_is_refused(tmp_path, facts):
 
 
 def test_the_decorator_refuses_them_too():
-    with pytest.raises(ConfigError, match="root='requierd' .did you mean 'required'"):
+    with pytest.raises(ConfigError, match=r"root='requierd' .did you mean 'required'"):
         register("wrong", root="requierd")

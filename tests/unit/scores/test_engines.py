@@ -310,7 +310,7 @@ def test_auto_takes_exact_where_it_applies():
         ({"workers": -1}, "engine.workers"),
         ({"chunk_images": 0}, "engine.chunk_images"),
         ({"colour": 1}, "engine.colour is no option"),
-        ({"solver": {}}, "engine.solver has no name"),
+        ({"solver": {}}, "engine.solver has no method"),
     ],
 )
 def test_impossible_options(options, message):
