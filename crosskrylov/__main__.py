@@ -105,10 +105,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if given.command == "info":
             return _info(given.scores)
-        if given.command in ("solvers", "sources"):
-            return _list(
-                {"solvers": declared_solvers, "sources": declared_sources}[given.command]()
-            )
+        if given.command == "solvers":
+            return _list(declared_solvers())
+        if given.command == "sources":
+            return _list(declared_sources())
         if bool(given.images) == bool(given.source):
             parser.error("give either image files and folders or --source")
         return _precompute(given)
