@@ -6,10 +6,11 @@ from itertools import pairwise
 import numpy as np
 import scipy.sparse.linalg as spla
 
+from crosskrylov.equation.transforms import TransformCache
 from crosskrylov.errors import ConfigError, DataError
 from crosskrylov.solvers.base import LinearSolver, LinearSystems, Solution, register
 from crosskrylov.solvers.cross_matrix import check_option, check_seeds, missing_seed, seed_positions
-from crosskrylov.solvers.refinement import Refinement, TransformCache, check_choice, require_numpy
+from crosskrylov.solvers.refinement import Refinement, check_choice, require_numpy
 
 
 class _TransformSolver(LinearSolver):
@@ -24,7 +25,7 @@ class _TransformSolver(LinearSolver):
     def solve(self, systems: LinearSystems) -> Solution:
         """Solve all systems from ``systems.start``."""
         clock = time.perf_counter()
-        transform = self._transform.get(systems)
+        transform = self._transform.get(systems.problem, systems.step, systems.rhs)
         setup = time.perf_counter() - clock
         solution = self._refinement.run(
             systems, systems.start, self.name, lambda fields, positions: transform(fields)

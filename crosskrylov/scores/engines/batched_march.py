@@ -18,12 +18,12 @@ import torch
 
 from crosskrylov.equation.assembly import assemble_systems
 from crosskrylov.equation.problem import FokkerPlanckProblem
-from crosskrylov.equation.transforms import TransformPreconditioner
+from crosskrylov.equation.transforms import TransformCache
 from crosskrylov.scores.engines.block_equation import BlockEquation
 from crosskrylov.scores.engines.result import NOT_FINITE, BlockResult
 from crosskrylov.scores.march_options import MarchOptions
 from crosskrylov.solvers.kernels.batched_krylov import StencilOperator, gmres
-from crosskrylov.solvers.kernels.residuals import relative_residuals
+from crosskrylov.solvers.kernels.residuals import norms, relative_residuals, to_numpy
 
 Tensor = torch.Tensor
 
@@ -75,7 +75,7 @@ class BatchedMarch:
         self.tolerance, self.max_iterations = tolerance, max_iterations
         self.max_picard, self.picard_tolerance = max_picard, picard_tolerance
         self.dtype, self.device = dtype, device
-        self._equation = None
+        self._equation, self._transforms = None, TransformCache()
 
     def run(self, log_density: np.ndarray) -> BlockResult:
         """March one block; ``log_density`` has shape (B, H, W), in nats."""
@@ -112,20 +112,20 @@ class BatchedMarch:
             equation.nonlinear(state.m, state.history[0])
         slot = state.extrapolate(step)
         rhs = equation.right_hand_side(state.m, state.rhs)
-        limit = _norms(rhs) * self.tolerance
+        limit = norms(rhs) * self.tolerance
         torch.add(rhs, state.guess, alpha=equation.scale, out=state.work)
         equation.solve(state.work, state.next)
         equation.nonlinear(state.next, slot)
-        size = _norms(state.guess.sub_(slot)) * equation.scale
+        size = norms(state.guess.sub_(slot)) * equation.scale
         state.iterations += state.alive
         # a shade stricter than asked, so that rounding cannot turn a hit into a miss below
         early = state.early & state.alive if self.max_picard else torch.zeros_like(state.alive)
         active = torch.nonzero(~(size <= 0.99 * limit) & state.alive & ~early)[:, 0]
         if len(active):
             self._iterate(state, rhs, slot, limit, active)
-        residual = _norms(equation.residual(state.next, rhs, slot))
+        residual = norms(equation.residual(state.next, rhs, slot))
         missed = ~(residual <= limit) & state.alive & ~early
-        relative = residual / _norms(rhs).clamp_min(torch.finfo(self.dtype).tiny)
+        relative = residual / norms(rhs).clamp_min(torch.finfo(self.dtype).tiny)
         if early.any():
             self._picard(state, step, slot, relative, torch.nonzero(early)[:, 0])
         if missed.any():
@@ -149,7 +149,7 @@ class BatchedMarch:
         for _ in range(self.max_iterations):
             x = equation.solve(torch.add(b, n, alpha=equation.scale), torch.empty_like(b))
             new = equation.nonlinear(x, torch.empty_like(b))
-            size = _norms(n.sub_(new)) * equation.scale
+            size = norms(n.sub_(new)) * equation.scale
             state.iterations[active] += 1
             keep = ~(size <= 0.99 * limit) & torch.isfinite(size)
             left = int(keep.sum())
@@ -177,7 +177,7 @@ class BatchedMarch:
             loose = 0.0 if picard == self.max_picard else _PICARD_FORCING
             tolerance = np.maximum(self.tolerance, loose * np.minimum(change[busy], 1.0))
             result = self._solve_linear(step, previous[busy], x[busy], "picard", tolerance)
-            change[busy] = _to_host(_norms(result.x - x[busy]) / _norms(x[busy]).clamp_min(1e-12))
+            change[busy] = to_numpy(norms(result.x - x[busy]) / norms(x[busy]).clamp_min(1e-12))
             x[busy], reached[busy] = result.x, result.relative_residuals
             self._count(state, early[busy], result)
             going = (change[busy] >= self.picard_tolerance) | ~(reached[busy] <= self.tolerance)
@@ -206,15 +206,7 @@ class BatchedMarch:
         """Solve one system per image by GMRES preconditioned with (14), starting at ``iterate``."""
         problem = self.problem
         matrix, rhs = assemble_systems(problem, step, previous, iterate, linearisation)
-        transform = TransformPreconditioner(
-            problem.height,
-            problem.width,
-            problem.spacing,
-            problem.time_step,
-            problem.half_g2(step),
-            problem.boundary,
-            like=previous,
-        )
+        transform = self._transforms.get(problem, step, previous)
         return gmres(StencilOperator(matrix), rhs, iterate, tolerance, transform)
 
     def _count(self, state, positions, result) -> None:
@@ -278,11 +270,3 @@ class _State:
             for fields in (self.m, self.next):
                 fields[position] = 0.0
             self.history[:, position] = 0.0
-
-
-def _to_host(values: Tensor) -> np.ndarray:
-    return values.double().cpu().numpy()
-
-
-def _norms(fields: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(fields.flatten(1), dim=1)

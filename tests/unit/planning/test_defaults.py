@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from crosskrylov.errors import ConfigError
-from crosskrylov.planning.config import read_schema
+from crosskrylov.planning.config import SCHEMA, read_schema
 from crosskrylov.planning.defaults import ROOT, insert_defaults, parameter_defaults, stated_default
 
 LIBRARY = ROOT / "crosskrylov"
