@@ -291,11 +291,12 @@ def _check_equation(config: Mapping) -> None:
 
 
 def _check_solvers(config: Mapping) -> None:
-    for name, entry in config["solvers"].items():
+    named = {f"solvers.{name}": entry for name, entry in config["solvers"].items()}
+    for key, entry in (named | {"engine.solver": config["engine"]["solver"]}).items():
         try:
             solver_entry(entry["method"])
         except ConfigError as error:
-            raise ConfigError(f"solvers.{name}.method cannot be used: {error}") from None
+            raise ConfigError(f"{key}.method cannot be used: {error}") from None
 
 
 def _check_references(config: Mapping) -> None:

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from crosskrylov import __version__
+from crosskrylov.runtime.measurement import available_cores
 
 #: Packages whose version can change a number or a time.
 PACKAGES = ("numpy", "scipy", "pyamg", "pypardiso", "mkl", "torch", "diffusers", "snakemake")
@@ -25,9 +26,7 @@ def machine() -> dict[str, str]:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
-        "cores": str(
-            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        ),
+        "cores": str(available_cores()),
         "memory_gib": _memory_gib(),
     }
     for package in PACKAGES:
@@ -47,13 +46,6 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
-
-
-def _cores() -> int | None:
-    """Return the cores that this process may use (fewer than the machine's in a container)."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count()
 
 
 def _memory_gib() -> str:

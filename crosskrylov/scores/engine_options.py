@@ -1,6 +1,5 @@
 """Options of the engine and the choice of the method that runs."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -9,6 +8,7 @@ import torch
 
 from crosskrylov.equation.problem import FokkerPlanckProblem
 from crosskrylov.errors import ConfigError, DeviceError
+from crosskrylov.runtime.measurement import available_cores
 from crosskrylov.scores.engines.batched_march import MAX_ITERATIONS, BatchedMarch
 from crosskrylov.scores.engines.density_form import DensityForm
 from crosskrylov.scores.engines.exact_transform import ExactTransform
@@ -135,8 +135,7 @@ class EngineOptions:
             return 1
         if self.workers:
             return self.workers
-        available = getattr(os, "sched_getaffinity", None)
-        return len(available(0)) if available else os.cpu_count() or 1
+        return available_cores()
 
     @property
     def torch_device(self) -> torch.device:
