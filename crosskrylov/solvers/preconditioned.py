@@ -123,7 +123,7 @@ class SeedLU(LinearSolver):
         """Take the seed assignment and forget all factorisations."""
         self._seeds = check_seeds(seeds, len(log_density), self.name)
         self._factors = [None] * len(self._seeds.seeds)
-        self._step = self._factored_step = None
+        self._factored_step = None
 
     def solve(self, systems: LinearSystems) -> Solution:
         """Factorise the seeds' matrices in the first call of a step, then iterate."""

@@ -58,8 +58,6 @@ class BatchedMarch:
         Of the arithmetic.
     """
 
-    name = "batched"
-
     def __init__(
         self,
         problem: FokkerPlanckProblem,
@@ -84,7 +82,7 @@ class BatchedMarch:
         if self._equation is None or self._capacity < b:
             self._equation = BlockEquation(self.problem, b, self.dtype, self.device)
             self._capacity = b
-        state = _State(m.contiguous(), self.problem, len(self.steps))
+        state = _State(m.contiguous(), len(self.steps))
         if self.steps[0] == 0:
             state.store[:, 0] = m
         bad = ~torch.isfinite(m).all(dim=2).all(dim=1)
@@ -231,7 +229,7 @@ class BatchedMarch:
 class _State:
     """Fields and counters of a march in progress."""
 
-    def __init__(self, m: Tensor, problem: FokkerPlanckProblem, n_stored: int):
+    def __init__(self, m: Tensor, n_stored: int):
         b = len(m)
         self.m = m
         self.next, self.rhs, self.work, self.guess = (torch.empty_like(m) for _ in range(4))

@@ -88,8 +88,6 @@ class DensityForm:
     SciPy's factorisation is float64 on the CPU, so that is what this engine is.
     """
 
-    name = "density_form"
-
     def __init__(self, problem: FokkerPlanckProblem, steps):
         self.problem, self.steps = problem, [int(s) for s in steps]
         self._factors, self._kept = {}, 0

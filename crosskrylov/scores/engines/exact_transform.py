@@ -31,8 +31,6 @@ class ExactTransform:
         If the problem has a drift.
     """
 
-    name = "exact"
-
     def __init__(self, problem: FokkerPlanckProblem, steps, dtype=torch.float64, device="cpu"):
         if problem.drift is not None:
             raise ConfigError(

@@ -43,7 +43,7 @@ class SolverMarch:
         n_seeds: int = N_SEEDS,
     ):
         self.problem, self.steps = problem, [int(s) for s in steps]
-        self.name, self._march_options = solver, march_options or MarchOptions()
+        self._march_options = march_options or MarchOptions()
         self._solver = make_solver(solver, options)
         self._n_seeds = n_seeds if self._solver.family == "cross-matrix" else 0
 

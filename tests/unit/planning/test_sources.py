@@ -6,6 +6,7 @@ from crosskrylov.errors import ConfigError
 from crosskrylov.planning.config import check_config
 from crosskrylov.planning.publishing import is_published
 from crosskrylov.planning.runs import image_set
+from crosskrylov.planning.solvers import engine_solvers
 from crosskrylov.planning.sources import frechet_features, source_file, watched_files
 
 
@@ -75,3 +76,10 @@ def test_what_does_not_fit_the_source_is_refused(entry, sentence):
 )
 def test_pixels_are_published_where_the_set_or_else_its_source_says_so(entry, published):
     assert is_published(checked(**entry), "a") is published
+
+
+def test_the_engine_depends_on_a_solver_only_where_it_marches_with_one():
+    config = checked()
+    assert engine_solvers(config) == []
+    config["engine"]["method"] = "solver"
+    assert engine_solvers(config) == [{"method": "batched_bicgstab", "options": {}}]
