@@ -21,9 +21,9 @@ def check_training(config: Mapping) -> None:
     Raises
     ------
     ConfigError
-        For the first problem: unknown models and those of another experiment, U-Net and image sizes, image indices, samplers without a trained
-        model, scores of an unknown solver, unknown variants of the ablation, a target of it that
-        is never measured.
+        For the first problem: unknown models and those of another experiment, U-Net and image
+        sizes, image indices, samplers without a trained model, scores of an unknown solver, unknown
+        variants of the ablation, a target of it that is never measured.
     """
     training = config["training"]
     for key, experiment in EXPERIMENT_OF_MODELS.items():

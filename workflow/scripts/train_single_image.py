@@ -31,8 +31,8 @@ def main(
 ) -> None:
     """Write the curve (.tsv), a summary (.json) and the checkpoint folder.
 
-    ``embedded_path`` is left out for models that use no scores. The state of an interrupted run stays
-    in the folder ``state`` and is continued by the next one.
+    ``embedded_path`` is left out for models that use no scores. The state of an interrupted run
+    stays in the folder ``state`` and is continued by the next one.
     """
     torch.set_num_threads(threads)
     indices = training["single_image"]["images"]
