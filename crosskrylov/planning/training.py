@@ -4,6 +4,7 @@ What a job gets are its parameters, and Snakemake re-runs a job when they change
 therefore reduced here to what a run uses.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,12 +112,6 @@ def frechet_features(config: Mapping, images: str) -> str:
 # --- files that a run needs -----------------------------------------------------------------------
 
 
-def embedding_variant(config: Mapping, embedded: str) -> Mapping:
-    """Return the variant of the ablation that ``embedded/{name}`` is made for, or nothing."""
-    name = embedded.removeprefix("embedded").removeprefix("/")
-    return config["training"]["ablation"]["variants"][name] if name else {}
-
-
 def embedding_section(config: Mapping, variant: Mapping) -> dict:
     """Return the section ``embedding``, with the changes of an ablation's variant."""
     changes = {key: value for key, value in variant.items() if value is not None}
@@ -128,8 +123,17 @@ def embedded_steps(config: Mapping, experiment: str, model: str) -> int:
     return embedding_section(config, variant_of(config, experiment, model))["steps"]
 
 
-def scores_from(name: str) -> dict[str, str]:
+def embedding_for(config: Mapping, embedded: str) -> dict:
+    """Return the section ``embedding`` for the file ``embedded``, or ``embedded/{variant}``."""
+    _, _, name = embedded.partition("/")
+    return embedding_section(
+        config, config["training"]["ablation"]["variants"][name] if name else {}
+    )
+
+
+def scores_for(config: Mapping, embedded: str) -> dict[str, str]:
     """Return where scores and their timing come from: the exact solution, or a solver's march."""
+    name = embedding_for(config, embedded)["scores"]
     folder = "results/{images}/seed{seed}/"
     stem = "exact_scores" if name == "exact" else f"trajectories/{name}"
     return {"scores": f"{folder}{stem}.npz", "summary": f"{folder}{stem}.json"}
@@ -254,6 +258,12 @@ class Shown:
 
 #: What belongs to generation.
 _GENERATION = {"targets": ("budget",), "category": "Generation"}
+
+
+def name_pattern(shown: Mapping[str, Shown], publish: bool = True) -> str:
+    """Return a regular expression for the names of the tables or figures that are (un)published."""
+    names = [re.escape(name) for name, entry in shown.items() if entry.publish == publish]
+    return "|".join(names) or "(?!)"  # an empty expression would match any name
 
 
 def tables(config: Mapping) -> dict[str, Shown]:

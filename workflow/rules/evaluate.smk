@@ -5,8 +5,6 @@ OUTPUTS: results/training/{experiment}/{images}/{model}/seed{seed}/{denoised.npz
     results/tables/{training, quality, ablation}.tsv, results/figures/*.{svg,png}
 """
 
-import re
-
 TABLES = training.tables(config)
 FIGURES = training.figures(config)
 IMAGE_FIGURES = training.image_figures(config)
@@ -19,15 +17,9 @@ for name, shown in {**FIGURES, **IMAGE_FIGURES}.items():
         add_targets(target, expand("results/figures/{f}.{e}", f=name, e=["svg", "png"]))
 
 
-def names_of(shown, **facts):
-    """Return a regular expression for the names of those tables or figures that have the facts."""
-    chosen = [n for n, s in shown.items() if all(getattr(s, k) == v for k, v in facts.items())]
-    return "|".join(map(re.escape, chosen)) or "(?!)"  # an empty expression would match any name
-
-
 wildcard_constraints:
-    training_table=names_of(TABLES),
-    training_figure=names_of(FIGURES),
+    training_table=training.name_pattern(TABLES),
+    training_figure=training.name_pattern(FIGURES),
 
 
 rule denoise:
@@ -229,7 +221,7 @@ rule plot_training_images:
     benchmark:
         "results/benchmarks/plot_{image_figure}.tsv"
     wildcard_constraints:
-        image_figure=names_of(IMAGE_FIGURES, publish=True),
+        image_figure=training.name_pattern(IMAGE_FIGURES, publish=True),
     conda:
         "../../envs/numerics.yaml"
     params:
@@ -244,4 +236,4 @@ use rule plot_training_images as plot_unpublished_images with:
         svg="results/figures/{image_figure}.svg",
         png="results/figures/{image_figure}.png",
     wildcard_constraints:
-        image_figure=names_of(IMAGE_FIGURES, publish=False),
+        image_figure=training.name_pattern(IMAGE_FIGURES, publish=False),

@@ -7,7 +7,6 @@ OUTPUTS: results/{images}/seed{seed}/embedded.npz,
 
 import os
 
-from crosskrylov.planning import training
 from crosskrylov.planning.training import RUN
 
 # Threads of GNU OpenMP spin for milliseconds before they sleep. Where anything else runs on the same
@@ -23,24 +22,6 @@ wildcard_constraints:
     embedded="embedded(/[A-Za-z][A-Za-z0-9_.-]*)?",
 
 
-def of_run(function, *names):
-    """Return a function of planning as one of wildcards: it gets the named ones, in this order."""
-    return lambda wildcards: function(config, *(wildcards.get(name) for name in names))
-
-
-def code_with_model(script):
-    """Return the library files of a script that uses {model}: its module, and no other model's."""
-    file = of_run(training.model_file, "experiment", "model")
-    return lambda wildcards: code(script, file(wildcards))
-
-
-def embedding(wildcards):
-    """Return the section `embedding` for {embedded}, as configured or as the ablation varies it."""
-    return training.embedding_section(
-        config, training.embedding_variant(config, wildcards.embedded)
-    )
-
-
 trained_model = of_run(training.trained_model, "experiment", "model")
 training_section = of_run(training.training_section, "experiment", "model")
 embedded_images = of_run(training.embedded_images, "experiment", "images", "model", "seed")
@@ -50,7 +31,7 @@ frechet_features = of_run(training.frechet_features, "images")
 rule embed_scores:
     """Transport the images along their scores, as configured or as a variant of the ablation."""
     input:
-        unpack(lambda wildcards: training.scores_from(embedding(wildcards)["scores"])),
+        unpack(of_run(training.scores_for, "embedded")),
         images="results/{images}/seed{seed}/images.npz",
         library=code("embed_scores.py"),
     output:
@@ -63,7 +44,7 @@ rule embed_scores:
         "../../envs/numerics.yaml"
     params:
         equation=equation,
-        embedding=embedding,
+        embedding=of_run(training.embedding_for, "embedded"),
     script:
         "../scripts/embed_scores.py"
 

@@ -1,12 +1,18 @@
 """The declarations of the models: what they say, and what is wrong with a bad one."""
 
+import ast
 import subprocess
 import sys
 
 import pytest
 
 from crosskrylov.errors import ConfigError
-from crosskrylov.learning.objectives.index import baseline_model, model_entry, registered_models
+from crosskrylov.learning.objectives.index import (
+    OBJECTIVES_FOLDER,
+    baseline_model,
+    model_entry,
+    registered_models,
+)
 
 
 def declaring(folder, *declarations):
@@ -99,3 +105,28 @@ def test_declarations_above_one_function_are_one_training(tmp_path):
     )
     models = registered_models(tmp_path)
     assert models["a"].is_same_training_as(models["b"])
+
+
+#: Files that name models as data: the published claims, and the sampler that is called ddpm too.
+NAMING = {"reporting/tables/claims.py", "learning/sampling/generate.py"}
+
+
+def test_no_code_asks_for_a_model_by_name(project):
+    """Models say what they need: a name in the code would be a second place to add one."""
+    names = set(registered_models())
+    library = project / "crosskrylov"
+    files = [
+        file
+        for file in library.rglob("*.py")
+        if file.parent != OBJECTIVES_FOLDER and file.relative_to(library).as_posix() not in NAMING
+    ]
+    files += (project / "workflow" / "scripts").glob("*.py")
+    found = {
+        f"{file.relative_to(project)}:{node.lineno}"
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Constant) and node.value in names
+    }
+    for file in (project / "workflow" / "rules").glob("*.smk"):
+        found |= {f"{file.name}: {name}" for name in names if f'"{name}"' in file.read_text()}
+    assert found == set()

@@ -1,5 +1,7 @@
 """Which trainings a configuration asks for, and what each gets of it."""
 
+import re
+
 import pytest
 
 from crosskrylov.planning import training
@@ -70,16 +72,20 @@ def test_which_runs_need_embedded_images(config):
 
 
 def test_embedding_of_a_variant(config):
-    variant = training.embedding_variant(config, "embedded/sum")
-    assert training.embedding_section(config, variant) == config["embedding"] | {
+    assert training.embedding_for(config, "embedded/sum") == config["embedding"] | {
         "variant": "sum",
         "steps": 4,
     }
-    assert training.embedding_variant(config, "embedded") == {}
+    assert training.embedding_for(config, "embedded") == config["embedding"]
     assert training.embedded_steps(config, "ablation_single_image", "sum") == 4
     assert training.embedded_steps(config, "single_image", "dsm") == 10
-    assert training.scores_from("exact")["scores"].endswith("/exact_scores.npz")
-    assert training.scores_from("spsolve")["summary"].endswith("/trajectories/spsolve.json")
+    config["training"]["ablation"]["variants"]["sum"]["scores"] = "spsolve"
+    folder = "results/{images}/seed{seed}"
+    assert training.scores_for(config, "embedded")["scores"] == f"{folder}/exact_scores.npz"
+    assert training.scores_for(config, "embedded/sum") == {
+        "scores": f"{folder}/trajectories/spsolve.npz",
+        "summary": f"{folder}/trajectories/spsolve.json",
+    }
 
 
 def test_a_run_is_identified_in_tables(config):
@@ -152,5 +158,9 @@ def test_images_of_unpublished_sets_are_apart(config):
     assert {n for n, shown in figures.items() if not shown.publish} == grids | {
         "denoising_strip-unpublished"
     }
+    pattern = training.name_pattern(figures, publish=False)
+    assert re.fullmatch(pattern, "sample_grids-b-seed3")
+    assert not re.fullmatch(pattern, "denoising_strip")
+    assert not re.fullmatch(training.name_pattern({}), "")
     assert all("/a/" in path for path in figures["denoising_strip"].inputs["denoised"])
     assert all("/b/" in p for p in figures["denoising_strip-unpublished"].inputs["results"])
