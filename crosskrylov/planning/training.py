@@ -12,7 +12,9 @@ from typing import Any
 
 from crosskrylov.learning.objectives.index import (
     PUBLISHED,
+    Model,
     baseline_model,
+    model_entry,
     registered_models,
 )
 from crosskrylov.planning.runs import expand_runs, image_set, runs
@@ -63,7 +65,14 @@ def trained_model(config: Mapping, experiment: str, model: str) -> str:
 
 def model_file(config: Mapping, experiment: str, model: str) -> Path:
     """Return the module of the model that is trained: a library input of its jobs."""
-    return registered_models()[trained_model(config, experiment, model)].file
+    return _declaration(config, experiment, model).file
+
+
+def _declaration(config: Mapping, experiment: str, model: str) -> Model:
+    """Return what the model that is trained under the name ``model`` says of itself."""
+    base = base_experiment(experiment)
+    name = trained_model(config, experiment, model)
+    return model_entry(name, "budget" if base == "samplers" else base, key="The target")
 
 
 def training_section(config: Mapping, experiment: str, model: str) -> dict:
@@ -143,7 +152,7 @@ def embedded_images(
     config: Mapping, experiment: str, images: str, model: str, seed: str
 ) -> dict[str, str]:
     """Return the embedded images that a run needs, as named input; none for most models."""
-    if not registered_models()[trained_model(config, experiment, model)].scores:
+    if not _declaration(config, experiment, model).scores:
         return {}
     name = f"embedded/{model}.npz" if is_ablation(experiment) else "embedded.npz"
     return {"embedded": f"results/{images}/seed{seed}/{name}"}

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from crosskrylov.errors import ConfigError
 from crosskrylov.planning import training
 from crosskrylov.planning.config import check_config
 
@@ -44,6 +45,9 @@ def test_variants_of_the_ablation_train_score_embedding(config):
     assert training.trained_model(config, "budget", "dsm") == "dsm"
     assert training.model_file(config, "ablation_budget", "sum").name == "score_embedding.py"
     assert training.model_file(config, "samplers", "dsm").name == "denoising_score_matching.py"
+    # asked for on the command line, past the check of the configuration
+    with pytest.raises(ConfigError, match=r"^The target names 'dms', which is no model"):
+        training.model_file(config, "samplers", "dms")
 
 
 def test_a_run_gets_what_it_uses_and_nothing_else(config):
