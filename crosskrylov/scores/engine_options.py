@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from crosskrylov.equation.problem import FokkerPlanckProblem
-from crosskrylov.errors import ConfigError, DeviceError
+from crosskrylov.errors import ConfigError
+from crosskrylov.runtime.device import select_device
 from crosskrylov.runtime.measurement import available_cores
 from crosskrylov.scores.engines.batched_march import MAX_ITERATIONS, BatchedMarch
 from crosskrylov.scores.engines.density_form import DensityForm
@@ -146,13 +147,7 @@ class EngineOptions:
         DeviceError
             If CUDA is asked for and there is none.
         """
-        available = torch.cuda.is_available()
-        if self.device == "cuda" and not available:
-            raise DeviceError(
-                f"engine.device is 'cuda', but torch {torch.__version__} finds no GPU; use 'auto' "
-                "or 'cpu'."
-            )
-        return torch.device("cuda" if available and self.device != "cpu" else "cpu")
+        return select_device(self.device, "engine.device")
 
     def resolved_method(self, problem: FokkerPlanckProblem) -> str:
         """Return the method that runs for a problem."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from crosskrylov.equation.stencil import FivePointStencil
 from crosskrylov.equation.transforms import TransformCache
-from crosskrylov.errors import ConfigError, ConvergenceError, DeviceError
+from crosskrylov.errors import ConfigError, ConvergenceError
 from crosskrylov.solvers.base import LinearSolver, LinearSystems, Solution, register
 from crosskrylov.solvers.kernels.batched_krylov import StencilOperator, bicgstab, gmres
 
@@ -40,10 +40,9 @@ class _BatchedKrylov(LinearSolver):
             )
         import torch  # here, so that the registry of solvers does not need torch
 
-        if device != "cpu" and not torch.cuda.is_available():
-            raise DeviceError(
-                f"The solver option device is {device!r}, but torch finds no GPU; use 'cpu'."
-            )
+        from crosskrylov.runtime.device import select_device
+
+        device = select_device(device, "The solver option device").type
         self._torch, self._device = torch, device
         self._preconditioner = preconditioner
         self._precision = getattr(torch, preconditioner_precision)

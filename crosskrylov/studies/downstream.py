@@ -8,7 +8,7 @@ import pandas as pd
 from crosskrylov.equation.problem import FokkerPlanckProblem
 from crosskrylov.equation.stencil import score
 from crosskrylov.errors import ShapeError
-from crosskrylov.learning.embedding import Embedding, embed_images
+from crosskrylov.learning.embedding import Embedding, drift_at_steps, embed_images
 from crosskrylov.studies.common import relative_errors
 
 
@@ -54,6 +54,7 @@ def downstream(
     rows = []
     for variant in variants:
         options = {"variant": variant, "diffusion": g, "steps": len(steps), "seed": seed}
+        options["drift"] = drift_at_steps(problem, steps)
         embedded = {"exact": embed_images(images, exact_score, times, **options)}
         moved = embedded["exact"].displacement_rms[:, -1]
         errors = {}

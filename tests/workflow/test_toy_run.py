@@ -69,6 +69,34 @@ def test_editing_the_configuration_module_reruns_nothing(edited):
     assert planned_rules(edited) == set()
 
 
+def planned_models(folder):
+    """Return the rules that train anything, and the models or variants that they would train."""
+    plan = run_snakemake("--dry-run", *RUN, cwd=folder).stdout
+    return set(re.findall(r"results/training/\w+/\w+/(\w+)/seed7/checkpoint", plan))
+
+
+def test_editing_a_model_trains_only_that_model_again(edited):
+    objectives = edited / "crosskrylov" / "learning" / "objectives"
+    append(objectives / "noise_prediction.py")
+    rules = planned_rules(edited)
+    assert {"train_single_image", "denoise", "gather_results"} <= rules
+    assert not {"train_budget", "compare_samplers", "embed_scores"} & rules
+    assert planned_models(edited) == {"ddpm"}
+    shutil.copy(PROJECT / objectives.relative_to(edited) / "noise_prediction.py", objectives)
+    append(objectives / "score_embedding.py")
+    assert planned_models(edited) == {"score_embedding", "sum", "scaled"}
+
+
+def test_a_new_model_reruns_nothing(edited):
+    objectives = edited / "crosskrylov" / "learning" / "objectives"
+    text = (objectives / "noise_prediction.py").read_text().replace("ddpm", "another")
+    (objectives / "another.py").write_text(text.replace("baseline=True", "baseline=False"))
+    try:
+        assert planned_rules(edited) == set()
+    finally:
+        (objectives / "another.py").unlink()
+
+
 def test_touching_a_module_without_a_change_reruns_nothing(edited):
     (edited / "crosskrylov" / "runtime" / "provenance.py").touch()
     assert planned_rules(edited) == set()

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from crosskrylov.planning import runs as _runs
+from crosskrylov.planning import training
 from crosskrylov.planning.dependencies import source_files
 from crosskrylov.planning.solvers import solver_files
 
@@ -37,6 +38,17 @@ def code(script, *files):
 def code_with_solvers(script, *entries):
     """Return the library files of a script that makes the given solvers."""
     return code(script, *solver_files(entries))
+
+
+def code_with_model(script):
+    """Return the library files of a script that uses {model}: its module, and no other model's."""
+    file = of_run(training.model_file, "experiment", "model")
+    return lambda wildcards: code(script, file(wildcards))
+
+
+def of_run(function, *names):
+    """Return a function of planning as one of wildcards: it gets the named ones, in this order."""
+    return lambda wildcards: function(config, *(wildcards.get(name) for name in names))
 
 
 def code_file(path):
