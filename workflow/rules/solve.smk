@@ -9,16 +9,13 @@ from crosskrylov.planning.solvers import published_methods, solvers_of_family
 from crosskrylov.planning.studies import (
     frozen_labels,
     march_labels,
-    parts_by_solver,
     products,
     section,
-    studies_on,
-    study_rules,
     study_sets,
     study_solvers,
-    table_file,
 )
 
+# Gathered tables and figures of the studies, made in studies.smk; here one figure joins them.
 PRODUCTS = products(config)
 MARCHED, FROZEN = study_sets(config, "trajectory"), study_sets(config, "time_to_residual")
 

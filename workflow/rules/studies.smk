@@ -8,6 +8,8 @@ OUTPUTS: results/{images}/seed{seed}/studies/{table}.tsv, joined to results/tabl
          results/figures/{figure}.{svg,png}; results/systems/ (target export_systems)
 """
 
+from crosskrylov.planning.studies import parts_by_solver, studies_on, study_rules, table_file
+
 for study in studies_on(config):
     add_targets("solvers", [f"results/tables/{table}.tsv" for table in study.tables])
 for name in PRODUCTS.figures:
@@ -56,7 +58,7 @@ def reported(path, name):
 for one in study_rules(config):
 
     rule:
-        # `for` leaves its variable behind: whatever is called later is bound here
+        """Run one study, see its declaration; functions bind what they need, since the loop goes on."""
         name:
             one.name
         input:
@@ -84,6 +86,7 @@ for study in studies_on(config):
     if study.per == "solver":
 
         rule:
+            """Make a study's tables of all solvers' rows."""
             name:
                 f"join_{study.name}"
             input:
