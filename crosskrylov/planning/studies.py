@@ -5,7 +5,7 @@ that the workflow does with it follows from that here.  It is on where its secti
 ``studies`` in the configuration.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -97,9 +97,8 @@ class StudyRule:
     params : dict
         Parameters of the job; the section ``equation`` is left to the rule, which has one for
         each image set.
-    files : callable or list
-        Modules that the script finds by name; a function of the wildcards where the rule has a job
-        per solver.
+    files : callable
+        Modules that the script finds by name, as a function of the wildcards.
     solver : str
         Regular expression for {solver}.
     """
@@ -110,7 +109,7 @@ class StudyRule:
     inputs: dict[str, Any]
     tables: list[str]
     params: dict[str, Any]
-    files: Callable | list[Path]
+    files: Callable[[Any], list[Path]]
     arrays: str | None = None
     reference: str | None = None
     solver: str = "(?!)"
@@ -135,7 +134,7 @@ def study_rules(config: Mapping) -> Iterator[StudyRule]:
             inputs=_inputs(config, study),
             tables=[table_file(study, table) for table in study.tables],
             params=_params(config, study),
-            files=_files(study, _solver_entries(config, study)),
+            files=partial(_files, config, study),
         )
         if study.per is None:
             yield plain
@@ -157,7 +156,6 @@ def _rules_per_solver(config: Mapping, study: Study, plain: StudyRule) -> Iterat
         tables=[f"{folder}/{{solver}}.tsv"],
         # one solver's rows; the study's tables are made of all
         params=plain.params | {"tables": [study.name], "solver": partial(_solver, config)},
-        files=partial(_files_of_solver, config, study),
     )
     if baseline:
         yield replace(
@@ -231,8 +229,10 @@ def _options(config: Mapping, study: Study) -> dict[str, Any]:
     return {name: options[name] for name in study.options}
 
 
-def _solver_entries(config: Mapping, study: Study) -> list[Mapping]:
-    """Return the solvers that a study names, in its declaration or in its section."""
+def _solver_entries(config: Mapping, study: Study, wildcards: Any) -> list[Mapping]:
+    """Return the solvers of a job: its own, or those of the study's declaration and section."""
+    if study.per == "solver":
+        return [config["solvers"][wildcards.solver]]
     entries: list[Mapping] = [{"method": method} for method in study.solvers]
     options = section(config, study.name)
     if study.solvers_from == "method":
@@ -242,13 +242,9 @@ def _solver_entries(config: Mapping, study: Study) -> list[Mapping]:
     return entries
 
 
-def _files(study: Study, solvers: Sequence[Mapping]) -> list[Path]:
-    readers = [READERS[need] for need in study.needs if need in READERS]
-    return [study.file, *map(module_file, readers), *solver_files(solvers)]
-
-
-def _files_of_solver(config: Mapping, study: Study, wildcards: Any) -> list[Path]:
-    return _files(study, [config["solvers"][wildcards.solver]])
+def _files(config: Mapping, study: Study, wildcards: Any) -> list[Path]:
+    readers = [module_file(READERS[need]) for need in study.needs if need in READERS]
+    return [study.file, *readers, *solver_files(_solver_entries(config, study, wildcards))]
 
 
 def _solver(config: Mapping, wildcards: Any) -> dict[str, Any]:

@@ -31,12 +31,6 @@ if MARCHED or FROZEN:
     add_targets("tables", "results/tables/claims.tsv")
 
 
-def made_table(name):
-    """Return the path of a table of the other stages in a list, empty if nobody makes it."""
-    path = f"results/tables/{name}.tsv"
-    return [path] if path in all_targets() else []
-
-
 rule solve_baseline:
     """March all images with a solver that treats every image by itself."""
     input:

@@ -25,36 +25,6 @@ wildcard_constraints:
     figure="|".join(PRODUCTS.figures) or "(?!)",
 
 
-def study_code(rule):
-    """Return the library files of a study's rule, or a function of the wildcards that does."""
-    if callable(rule.files):
-        return lambda wildcards: code("run_study.py", *rule.files(wildcards))
-    return code("run_study.py", *rule.files)
-
-
-def study_inputs(rule):
-    """Return what a study's rule reads."""
-    inputs = dict(rule.inputs)
-    if rule.reference:
-        # another edition of the baseline's code must not solve with all the others again
-        inputs["reference"] = ancient(rule.reference)
-    return inputs
-
-
-def study_outputs(rule):
-    """Return what a study's rule writes; a study that runs once writes the tables themselves."""
-    tables = rule.tables
-    if not rule.study.runs:
-        tables = list(map(reported, tables, rule.study.tables))
-    return {"tables": tables} | ({"arrays": rule.arrays} if rule.arrays else {})
-
-
-def reported(path, name):
-    """Show a study's table in the report, with the caption in the rule's parameters."""
-    caption = "../report/study_table.rst"
-    return report(path, caption=caption, category="Solvers", labels={"table": name})
-
-
 for one in study_rules(config):
 
     rule:
@@ -62,10 +32,26 @@ for one in study_rules(config):
         name:
             one.name
         input:
-            **study_inputs(one),
-            library=study_code(one),
+            **one.inputs,
+            # another edition of the baseline's code must not solve with all the others again
+            reference=ancient(one.reference) if one.reference else [],
+            library=lambda wildcards, one=one: code("run_study.py", *one.files(wildcards)),
         output:
-            **study_outputs(one),
+            # a study that runs once writes the gathered table itself
+            tables=[
+                (
+                    file
+                    if one.study.runs
+                    else report(
+                        file,
+                        caption="../report/study_table.rst",
+                        category="Solvers",
+                        labels={"table": name},
+                    )
+                )
+                for name, file in zip(one.study.tables, one.tables)
+            ],
+            arrays=one.arrays or [],
         log:
             f"results/logs/{one.log}.log",
         benchmark:

@@ -106,7 +106,7 @@ def test_a_rule_follows_from_the_declaration():
     # the image sets are no parameter: another set re-runs nothing
     assert set(rule.params["options"]) == {"dimension", "n_seeds", "random_draws"}
     assert rule.params["options"]["dimension"] == 5
-    assert names(rule.files) == {"likeness", "bank"}
+    assert names(rule.files(at())) == {"likeness", "bank"}
     assert "n_threads" not in rule.params
 
 
@@ -115,15 +115,15 @@ def test_a_study_without_images_writes_the_table_itself():
     assert rule.tables == ["results/tables/convergence.tsv"]
     assert rule.inputs == {}
     assert rule.log == "study_convergence"
-    assert names(rule.files) == {"convergence", "preconditioned"}
+    assert names(rule.files(at())) == {"convergence", "preconditioned"}
 
 
 def test_solvers_that_a_section_names_are_among_the_files():
     refiners = {"direct": {"method": "splu"}}
     studies = {"warm_start": {"refiners": refiners}, "error_budget": {"method": "bicgstab"}}
     made = rules(configured(studies))
-    assert names(made["study_warm_start"].files) == {"warm_start", "bank", "seeds", "direct"}
-    assert {"error_budget", "krylov"} == names(made["study_error_budget"].files)
+    assert names(made["study_warm_start"].files(at())) == {"warm_start", "bank", "seeds", "direct"}
+    assert {"error_budget", "krylov"} == names(made["study_error_budget"].files(at()))
     assert made["study_warm_start"].params["n_threads"] == 1
 
 
