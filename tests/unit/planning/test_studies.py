@@ -1,5 +1,7 @@
 """From the declarations of the studies and the configuration to rules, tables and figures."""
 
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -206,3 +208,13 @@ def test_every_declared_figure_is_drawn():
 def test_a_figure_that_nobody_draws_is_named():
     with pytest.raises(ConfigError, match=r"Nobody draws the figure 'speed'"):
         Products().add_figure("speed", "solvers", "")
+
+
+def test_planning_imports_nothing_numerical():
+    # every job reads the Snakefile again, and would wait for it
+    text = (
+        "import sys, crosskrylov.planning.config, crosskrylov.planning.studies\n"
+        "print(*{'numpy', 'scipy', 'torch', 'pandas', 'matplotlib'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
