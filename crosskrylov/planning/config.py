@@ -142,9 +142,9 @@ def _typed(value: Any) -> Any:
 def check_config(config: dict, schema_path: str | Path = SCHEMA) -> dict:
     """Fill in defaults and check a configuration; changes ``config`` in place and returns it.
 
-    An empty (null) entry of a named collection (``image_sets``, ``solvers``, ...) removes that
-    entry, so that a preset can take away what the default configuration defines; an empty value
-    elsewhere means the default.
+    An empty (null) entry of a named collection (``image_sets``, ``solvers``, ...) or an empty study
+    removes it, so that a preset can take away what the default configuration defines; an empty
+    value elsewhere means the default.
 
     Parameters
     ----------

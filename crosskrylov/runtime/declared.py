@@ -48,7 +48,13 @@ class Declared:
 
     def load(self, package: str) -> Any:
         """Import the module, a member of ``package``, and return the function or class."""
-        return getattr(import_module(f"{package}.{self.file.stem}"), self.attribute)
+        return imported(f"{package}.{self.file.stem}:{self.attribute}")
+
+
+def imported(path: str) -> Any:
+    """Return what stands at ``package.module:attribute``."""
+    module, _, attribute = path.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 @cache

@@ -97,6 +97,94 @@ def test_a_new_model_reruns_nothing(edited):
         (objectives / "another.py").unlink()
 
 
+def planned_jobs(folder, *arguments):
+    """Return rule and wildcards of every job that a dry run would execute."""
+    plan = run_snakemake("--dry-run", *RUN, *arguments, cwd=folder).stdout
+    jobs = re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", plan, flags=re.MULTILINE)
+    return {
+        (rule, "".join(re.findall(r"^    wildcards: (.*)$", text, flags=re.MULTILINE)))
+        for rule, text in jobs
+    }
+
+
+#: What gathers the results of all solvers; none of it solves or marches.
+GATHERING = {
+    *("join_time_to_residual", "gather_study", "plot_study", "solver_table", "claims_table"),
+    *("study_system_summary", "study_downstream", "all"),
+}
+
+
+def solving(jobs):
+    """Return the jobs that do more than gather."""
+    return {job for job in jobs if job[0] not in GATHERING}
+
+
+def test_a_new_solver_file_reruns_nothing(edited):
+    file = edited / "crosskrylov" / "solvers" / "mine.py"
+    file.write_text(
+        "from crosskrylov.solvers.base import LinearSolver, register\n\n\n"
+        '@register("mine", family="krylov")\nclass Mine(LinearSolver):\n    """Mine."""\n'
+    )
+    try:
+        assert planned_jobs(edited) == set()
+    finally:
+        file.unlink()
+
+
+def test_editing_a_solver_that_nobody_uses_reruns_nothing(edited):
+    append(edited / "crosskrylov" / "solvers" / "pod.py")
+    assert planned_jobs(edited) == set()
+
+
+@pytest.mark.parametrize(
+    ("module", "march", "frozen", "solver"),
+    [
+        ("direct", "solve_baseline", "study_time_to_residual_baseline", "spsolve"),
+        ("projection", "project_targets", "study_time_to_residual", "cross_matrix_galerkin"),
+    ],
+)
+def test_editing_a_solver_reruns_jobs_of_that_solver_alone(edited, module, march, frozen, solver):
+    append(edited / "crosskrylov" / "solvers" / f"{module}.py")
+    run = f"images=toy, seed=7, solver={solver}"
+    assert solving(planned_jobs(edited)) == {(march, run), (frozen, run)}
+
+
+def test_another_option_of_a_solver_reruns_jobs_of_that_solver_alone(edited):
+    option = "solvers={cross_matrix_galerkin: {options: {dimension: 3}}}"
+    run = "images=toy, seed=7, solver=cross_matrix_galerkin"
+    assert solving(planned_jobs(edited, "--config", option)) == {
+        *(("project_targets", run), ("study_time_to_residual", run), ("record_provenance", ""))
+    }
+
+
+def test_another_solver_in_the_configuration_plans_its_own_jobs(edited):
+    run = "images=toy, seed=7, solver=other"
+    assert solving(planned_jobs(edited, "--config", "solvers={other: {method: gmres}}")) == {
+        *(("solve_baseline", run), ("study_time_to_residual", run), ("record_provenance", ""))
+    }
+
+
+def test_editing_a_study_reruns_that_study_alone(edited):
+    append(edited / "crosskrylov" / "studies" / "warm_start.py")
+    assert planned_jobs(edited) == {
+        ("study_warm_start", "images=toy, seed=7"),
+        ("gather_study", "table=warm_start"),
+        ("plot_study", "figure=warm_start"),
+        ("all", ""),
+    }
+
+
+def test_editing_a_figure_redraws_that_figure_alone(edited):
+    append(edited / "crosskrylov" / "reporting" / "figures" / "studies" / "diversity.py")
+    assert planned_jobs(edited) == {("plot_study", "figure=diversity"), ("all", "")}
+
+
+def test_switching_a_study_off_reruns_nothing(edited, tmp_path):
+    (tmp_path / "off.yaml").write_text("studies:\n  diversity:\n")
+    changed = planned_jobs(edited, "--configfile", TOY, tmp_path / "off.yaml")
+    assert changed <= {("record_provenance", ""), ("all", "")}
+
+
 def test_touching_a_module_without_a_change_reruns_nothing(edited):
     (edited / "crosskrylov" / "runtime" / "provenance.py").touch()
     assert planned_rules(edited) == set()
@@ -134,6 +222,9 @@ def test_report_shows_every_figure_and_table(finished, tmp_path):
     assert "provenance.tsv" in tables
     assert [name for name in figures if f"{name}.svg" not in text] == []
     assert [name for name in tables if name not in text] == []
+    assert "Below the diagonal the projection helps." in text
+    assert "ahead of SpSolve" in text
+    assert all(re.findall(r'"caption": "(.*?)"', text))
 
 
 def test_runs_from_a_foreign_directory(tmp_path):

@@ -80,6 +80,12 @@ def all_targets():
     )
 
 
+def made_table(name):
+    """Return the path of a table of the other stages in a list, empty if nobody makes it."""
+    path = f"results/tables/{name}.tsv"
+    return [path] if path in all_targets() else []
+
+
 def image_set(wildcards):
     """Return which images {images} names."""
     return _runs.image_set(config, wildcards.images)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from crosskrylov.runtime.files import read_tsv, write_tsv
-from crosskrylov.runtime.jobs import logged
+from crosskrylov.runtime.jobs import run_job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -23,9 +23,4 @@ def main(part_paths: list, table_path, runs: list) -> None:
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
-        main(
-            part_paths=snakemake.input.parts,
-            table_path=snakemake.output.table,
-            runs=snakemake.params.runs,
-        )
+    run_job(main, snakemake)

@@ -7,45 +7,56 @@ import pandas as pd
 from crosskrylov.equation.density import unit_spacing
 from crosskrylov.reporting.tables.solvers import frozen_rows, solver_table, trajectory_row
 from crosskrylov.runtime.files import load_npz, read_json, read_tsv, write_tsv
-from crosskrylov.runtime.jobs import logged
+from crosskrylov.runtime.jobs import run_job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
 def main(
-    marches: list,
-    exact_solutions: list,
-    frozen: list,
+    summaries_paths: list,
+    histories_paths: list,
+    trajectories_paths: list,
+    exact_summaries_paths: list,
+    exact_scores_paths: list,
+    frozen_paths: list,
     table_path,
     by_seed_path,
-    tolerance: float,
+    marches: list,
+    exact: list,
+    frozen: list,
+    tolerance: float | None,
 ) -> None:
     """Write the table of solvers and, apart, the same measurements of every random seed (.tsv).
 
     Parameters
     ----------
-    marches : list of (run, summary, history, trajectory)
-        ``run`` has dataset, image_size, seed and solver; the rest are paths.
-    exact_solutions : list of (run, summary, scores)
-    frozen : list of (run, table)
-        ``run`` also has time_steps, the number of time steps in the bank.
+    summaries_paths, histories_paths, trajectories_paths : lists of path-like
+        Measurements, iterations and log-densities of every march.
+    exact_summaries_paths, exact_scores_paths : lists of path-like
+        Measurements and log-densities of every exact solution.
+    frozen_paths : list of path-like
+        Tables of the frozen study.
     table_path, by_seed_path : path-like
-    tolerance : float
+    marches, exact, frozen : lists of dict
+        Of every march, exact solution and frozen table: dataset, image_size and seed; of a march
+        also solver, of a frozen table time_steps, the number of time steps in the bank.
+    tolerance : float, optional
         Tolerance of the frozen study to report.
     """
-    exact, reference, rows = {}, {}, []
-    for run, _, scores in exact_solutions:
-        exact[run["dataset"], run["seed"]] = load_npz(scores)["log_density"]
-    summaries = [read_json(summary) for _, summary, _, _ in marches]
-    for (run, _, _, trajectory), summary in zip(marches, summaries, strict=True):
-        if summary["method"] == "spsolve":
-            reference[run["dataset"], run["seed"]] = load_npz(trajectory)["log_density"]
+    solutions, reference, rows = {}, {}, []
+    for run, scores in zip(exact, exact_scores_paths, strict=True):
+        solutions[run["dataset"], run["seed"]] = load_npz(scores)["log_density"]
     entries = [
-        (run, summary, read_tsv(history), load_npz(trajectory)["log_density"])
-        for (run, _, history, trajectory), summary in zip(marches, summaries, strict=True)
+        (run, read_json(summary), read_tsv(history), load_npz(trajectory)["log_density"])
+        for run, summary, history, trajectory in zip(
+            marches, summaries_paths, histories_paths, trajectories_paths, strict=True
+        )
     ]
-    for run, summary_path, _ in exact_solutions:
+    for run, summary, _, log_density in entries:
+        if summary["method"] == "spsolve":
+            reference[run["dataset"], run["seed"]] = log_density
+    for run, summary_path in zip(exact, exact_summaries_paths, strict=True):
         summary = read_json(summary_path)
         # not one of the configured solvers: it goes by the name of its method
         entries.append(
@@ -53,7 +64,7 @@ def main(
                 run | {"solver": summary["method"]},
                 summary,
                 None,
-                exact[run["dataset"], run["seed"]],
+                solutions[run["dataset"], run["seed"]],
             )
         )
     for run, summary, history, log_density in entries:
@@ -62,11 +73,11 @@ def main(
         rows.append(
             run
             | trajectory_row(
-                summary, history, log_density, spacing, reference.get(key), exact.get(key)
+                summary, history, log_density, spacing, reference.get(key), solutions.get(key)
             )
         )
     tables = [pd.DataFrame(rows)]
-    for run, path in frozen:
+    for run, path in zip(frozen, frozen_paths, strict=True):
         n_unknowns = run["image_size"] ** 2
         table = frozen_rows(read_tsv(path), tolerance, n_unknowns, run["time_steps"])
         origin = {name: run[name] for name in ("dataset", "image_size", "seed")}
@@ -77,27 +88,4 @@ def main(
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
-        main(
-            marches=list(
-                zip(
-                    snakemake.params.marches,
-                    snakemake.input.summaries,
-                    snakemake.input.histories,
-                    snakemake.input.trajectories,
-                    strict=True,
-                )
-            ),
-            exact_solutions=list(
-                zip(
-                    snakemake.params.exact,
-                    snakemake.input.exact_summaries,
-                    snakemake.input.exact_scores,
-                    strict=True,
-                )
-            ),
-            frozen=list(zip(snakemake.params.frozen, snakemake.input.frozen, strict=True)),
-            table_path=snakemake.output.table,
-            by_seed_path=snakemake.output.by_seed,
-            tolerance=snakemake.params.tolerance,
-        )
+    run_job(main, snakemake)

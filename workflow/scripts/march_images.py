@@ -1,10 +1,12 @@
-"""March all images with a solver that treats every image by itself (direct, Krylov, batched)."""
+"""March all images with one solver; a cross-matrix solver's seeds serve their targets."""
 
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from crosskrylov.runtime.jobs import logged
+from crosskrylov.runtime.files import read_json
+from crosskrylov.runtime.jobs import run_job
+from crosskrylov.scores.seeds import SeedAssignment
 from crosskrylov.studies.trajectory import march_and_store
 
 if TYPE_CHECKING:
@@ -20,8 +22,10 @@ def main(
     march: dict,
     solver: dict,
     n_threads: int,
+    seeds_path=None,
 ) -> None:
     """Write the stored log-densities (.npz), one row per step and image (.tsv), timings (.json)."""
+    seeds = SeedAssignment.from_dict(read_json(seeds_path)) if seeds_path else None
     with tqdm(total=equation["time_steps"], desc=solver["method"], unit="step") as bar:
         march_and_store(
             log_density_path,
@@ -32,19 +36,10 @@ def main(
             march,
             solver,
             n_threads,
+            seeds=seeds,
             progress=lambda step: bar.update(),
         )
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
-        main(
-            log_density_path=snakemake.input.log_density,
-            trajectory_path=snakemake.output.trajectory,
-            history_path=snakemake.output.history,
-            summary_path=snakemake.output.summary,
-            equation=snakemake.params.equation,
-            march=snakemake.params.march,
-            solver=snakemake.params.solver,
-            n_threads=snakemake.params.n_threads,
-        )
+    run_job(main, snakemake)
