@@ -56,15 +56,12 @@ def machine_id() -> str:
 
 
 def _host_identity() -> str:
-    """Return the number that the system gave itself when it was installed, else its name."""
-    for file in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
-        try:
-            text = Path(file).read_text().strip()
-        except OSError:
-            continue
-        if text:
-            return text
-    return platform.node()
+    """Return the system's number and name; containers of one image share the number."""
+    try:
+        number = Path("/etc/machine-id").read_text().strip()
+    except OSError:
+        number = ""
+    return f"{number} {platform.node()}"
 
 
 def _processor() -> str:
