@@ -33,6 +33,7 @@ include: "workflow/rules/engine.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/records.smk"
 include: "workflow/rules/targets.smk"
 
 

@@ -206,17 +206,17 @@ def coefficient_files(config: Mapping) -> tuple[Path, ...]:
 
 
 def march_row_steps(
-    config: Mapping, images: str, seed: int, solver: str, solvers: Iterable[str]
+    config: Mapping, images: str, seed: int, solver: str | None, solvers: Iterable[str]
 ) -> list[Step]:
     """Return the steps up to the row of a march in the table of solvers.
 
-    Its score errors are against the exact solution and SpSolve's march, where ``solvers``, those
-    that march, hold it.
+    Its score errors are against the exact solution and against SpSolve's march, where ``solvers``,
+    those that march, hold it.  Without a ``solver`` it is the row of the exact solution.
     """
-    steps = [*march_steps(config, images, seed, solver), *exact_steps(config, images, seed)]
-    baseline = baseline_solver(config, solvers)
-    if baseline:
-        steps += march_steps(config, images, seed, baseline)
+    steps = exact_steps(config, images, seed)
+    for name in (solver, baseline_solver(config, solvers)):
+        if name:
+            steps += march_steps(config, images, seed, name)
     return [*steps, Step(str(FOLDER / "reporting" / "tables" / "marches.py"))]
 
 
