@@ -183,9 +183,7 @@ def embedding_steps(config: Mapping, images: str, seed: int, embedding: Mapping)
     """Return the steps up to the embedded images, for a section ``embedding`` or its variant."""
     name = embedding["scores"]
     exact = name == "exact"
-    before = (
-        exact_steps(config, images, seed) if exact else march_steps(config, images, seed, name)
-    )
+    before = exact_steps(config, images, seed) if exact else march_steps(config, images, seed, name)
     parameters = {"equation": equation(config, images), "embedding": embedding}
     return [*before, Step("embed_scores.py", parameters, coefficient_files(config))]
 

@@ -90,8 +90,7 @@ def record_of(
         Revision of the code, and when it was measured.
     """
     contents = {
-        name: _content(value) if isinstance(value, Path) else value
-        for name, value in files.items()
+        name: _content(value) if isinstance(value, Path) else value for name, value in files.items()
     }
     return {
         "run": run,
