@@ -1,9 +1,9 @@
 """Keep the tables, figures and records of a part of the experiments, with their origin.
 
-A snapshot (docs/results/) is the sum of its parts: the study, what generation adds to it, and so on.
-Keeping a part again replaces what it made before and leaves the other parts alone.  The folder is
-written by this command only and never edited: what it says of command, commit, date and machine is
-true of every file in it.
+A snapshot (docs/results/) is the sum of its parts: the study, what generation adds to it, and so
+on.  Keeping a part again replaces what it made before and leaves the other parts alone.  The folder
+is written by this command only and never edited: what it says of command, commit, date and machine
+is true of every file in it.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The row of one march in the table of solvers; kept records hold it, so that it stands by itself."""
+"""The row of one march in the table of solvers, by itself since kept records hold it."""
 
 from collections.abc import Mapping
 

@@ -69,7 +69,7 @@ def docs(tmp_path):
 
 
 def contents(folder):
-    """Return every file of a snapshot, but for the entries of parts and the README, which hold dates."""
+    """Return every file of a snapshot, without entries of parts and README, which hold dates."""
     return {
         file.relative_to(folder).as_posix(): file.read_bytes()
         for kind in snapshot.KINDS
@@ -153,7 +153,7 @@ def test_without_results_it_says_what_to_run(tmp_path, docs, capsys):
 
 
 def test_a_name_that_is_no_file_name_is_refused(study, docs):
-    with pytest.raises(DataError, match="'../x'"):
+    with pytest.raises(DataError, match=r"'\.\./x'"):
         study.keep(docs, "../x")
 
 
