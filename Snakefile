@@ -24,6 +24,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/kept_functions.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/systems.smk"
 include: "workflow/rules/seeds.smk"

@@ -89,7 +89,9 @@ def is_kept(config: Mapping, run: PlannedRun) -> bool:
 
 def march_runs(config: Mapping) -> list[PlannedRun]:
     """Return the marches of the table of solvers and the exact solutions, its rows per seed."""
-    study = config["studies"]["trajectory"]
+    study = config["studies"].get("trajectory")
+    if study is None:
+        return []
     sets = config["image_sets"] if study["image_sets"] is None else study["image_sets"]
     solvers = study["solvers"] or list(config["solvers"])
     planned = []

@@ -17,6 +17,9 @@ from crosskrylov.runtime.provenance import machine_id
 #: A run whose files are larger (a row per pair of images, say) is not kept, in bytes.
 LARGEST_RECORD = 300_000
 
+#: Name under which a record holds a finished row of a table instead of files.
+ROW = "row"
+
 
 @dataclass(frozen=True)
 class Run:
@@ -64,6 +67,20 @@ def read_run(path: str | Path, name: str | None = None) -> Run:
     if value is None:
         value = read_tsv(path) if path.suffix == ".tsv" else read_json(path)
     return Run(value, machine_id())
+
+
+def kept_row(path: str | Path) -> Run | None:
+    """Return the finished row that a record holds; None if ``path`` is the run's own result.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or cannot be read.
+    """
+    value = read_json(path)
+    if not (is_record(value) and ROW in value["files"]):
+        return None
+    return Run(value["files"][ROW], value["machine"].get("machine_id", ""))
 
 
 def is_record(value: Any) -> bool:

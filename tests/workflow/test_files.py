@@ -77,7 +77,8 @@ def test_script_has_a_main_and_runs_only_under_snakemake(script):
     assert "main" in functions
     guard = tree.body[-1]
     assert ast.unparse(guard.test) == "__name__ == '__main__'"
-    assert ast.unparse(guard.body[0]).startswith("with logged(snakemake.log[0])")
+    begins = ("run_job(main, snakemake)", "with logged(snakemake.log[0])")
+    assert ast.unparse(guard.body[0]).startswith(begins)
     assert "snakemake.config" not in script.read_text()
 
 

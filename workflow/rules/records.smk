@@ -1,28 +1,8 @@
-"""Records of finished runs for a snapshot, and kept ones in place of runs (crosskrylov.planning.kept).
+"""Records of finished runs, for a snapshot (crosskrylov.reporting.snapshot).
 
 REQUIRED INPUTS: everything that the configuration asks for
 OUTPUTS: results/records/, results/part.json (target `records`, which `rule all` leaves out)
 """
-
-from crosskrylov.planning import kept as _kept
-
-# Every run that is kept; files with rules add theirs.
-PLANNED_RUNS = []
-
-
-def add_runs(planned):
-    """Let `keep_records` keep these runs."""
-    PLANNED_RUNS.extend(planned)
-
-
-def kept_or_made(run):
-    """Return where a planned run is read from: its kept record, or its result."""
-    path = _kept.kept_or_made(config, run.path, lambda: run.fingerprint)
-    return path if path == run.path else code_file(path)
-
-
-if study_sets("trajectory"):
-    add_runs(_kept.march_runs(config))
 
 
 rule keep_records:

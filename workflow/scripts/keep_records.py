@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from crosskrylov.errors import DataError
-from crosskrylov.reporting.records import is_record, is_small, record_of
+from crosskrylov.reporting.records import ROW, is_record, is_small, record_of
 from crosskrylov.runtime.files import atomic_folder, read_json, read_tsv, write_json
 from crosskrylov.runtime.jobs import run_job
 from crosskrylov.runtime.provenance import machine, revision
@@ -42,7 +42,7 @@ def main(
         for path, run in zip(map(Path, run_paths), planned, strict=True):
             record = read_json(path) if path.suffix == ".json" else None
             if not is_record(record):
-                files = {path.name: _row(rows, run["row"]) if run["row"] else path}
+                files = {ROW: _row(rows, run["row"])} if run["row"] else {path.name: path}
                 files |= {name: path.with_name(name) for name in run["beside"]}
                 measured = datetime.fromtimestamp(path.stat().st_mtime, UTC)
                 date = f"{measured:%Y-%m-%d %H:%M} UTC"

@@ -73,3 +73,11 @@ def test_large_runs_are_not_for_keeping(monkeypatch):
     monkeypatch.setattr(records, "LARGEST_RECORD", 20)
     assert records.is_small(record_of("r", {"r": 1}, "f", {}, "c", "d"))
     assert not records.is_small(record_of("r", {"r": "x" * 30}, "f", {}, "c", "d"))
+
+
+def test_a_kept_march_is_a_row_and_a_made_one_is_not(result, tmp_path):
+    row = {"solver": "a", "solve_seconds": 1.5}
+    kept = record_of("results/a.json", {records.ROW: row}, "f", {"machine_id": "far"}, "c", "d")
+    write_json(tmp_path / "a.json.json", kept)
+    assert records.kept_row(tmp_path / "a.json.json") == Run(row, "far")
+    assert records.kept_row(result) is None
