@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +104,7 @@ def march_runs(config: Mapping) -> list[PlannedRun]:
             planned.append(
                 PlannedRun(
                     f"{folder}/{stem}.json",
-                    lambda at=(images, seed, name): march_row_steps(config, *at, solvers),
+                    partial(march_row_steps, config, images, seed, name, solvers),
                     row=row | ({"solver": name} if name else exact),
                 )
             )

@@ -175,7 +175,7 @@ def test_an_image_sets_own_entry_counts_and_another_sets_does_not(config):
 
 def test_a_study_depends_on_what_it_needs(config):
     def study(needs):
-        own = Step("study_likeness.py", {"dimension": 4})
+        own = Step("export_study_systems.py", {"images": [0]})
         return steps_fingerprint(fingerprints.study_steps(config, "toy", 7, [own], needs))
 
     before = study(["bank"]), study(["exact"])
