@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+import crosskrylov
 from crosskrylov.errors import DataError
 from crosskrylov.reporting.records import ROW, is_record, is_small, record_of
 from crosskrylov.runtime.files import atomic_folder, read_json, read_tsv, write_json
@@ -36,7 +37,8 @@ def main(
         What a snapshot is told of this configuration: tables, figures, captions.
     """
     rows = None if rows_path is None else read_tsv(rows_path)
-    here, commit = machine(), revision(Path(__file__).parent, ignoring="docs/results") or "unknown"
+    checkout = Path(crosskrylov.__file__).parents[1]
+    here, commit = machine(), revision(checkout, ignoring="docs/results") or "unknown"
     large = []
     with atomic_folder(folder_path) as folder:
         for path, run in zip(map(Path, run_paths), planned, strict=True):
