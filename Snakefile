@@ -24,6 +24,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/kept_functions.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/systems.smk"
 include: "workflow/rules/seeds.smk"
@@ -33,6 +34,7 @@ include: "workflow/rules/engine.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/records.smk"
 include: "workflow/rules/targets.smk"
 
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from crosskrylov.equation.density import unit_spacing
-from crosskrylov.reporting.tables.solvers import frozen_rows, solver_table, trajectory_row
+from crosskrylov.reporting.tables.marches import trajectory_row
+from crosskrylov.reporting.tables.solvers import frozen_rows, solver_table
 from crosskrylov.runtime.files import load_npz, read_json, read_tsv, write_tsv
 from crosskrylov.runtime.jobs import run_job
 
