@@ -63,6 +63,11 @@ def load_config(*paths: str | Path, schema_path: str | Path = SCHEMA) -> dict:
     return check_config(config, schema_path)
 
 
+def read_schema(path: str | Path = SCHEMA) -> dict:
+    """Return the schema with its defaults."""
+    return _read_yaml(path)
+
+
 def _read_yaml(path: str | Path) -> Any:
     try:
         return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_LOADER)
@@ -156,7 +161,7 @@ def check_config(config: dict, schema_path: str | Path = SCHEMA) -> dict:
     ConfigError
         For the first problem: one sentence with the key's path, what was found, what is allowed.
     """
-    schema = _read_yaml(schema_path)
+    schema = read_schema(schema_path)
     _check_key_types(config)
     _drop_empty(config, schema)
     _fill_defaults(config, schema)
