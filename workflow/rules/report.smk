@@ -13,24 +13,6 @@ SECONDS = [
 add_targets("tables", ["results/tables/provenance.tsv", "results/config.yaml", *SECONDS])
 
 
-def all_but_seconds(wildcards):
-    """Return what has to be there before the seconds of all jobs are known."""
-    return [path for path in all_targets() if path not in SECONDS]
-
-
-def benchmark_patterns(wildcards):
-    """Return a regular expression for the benchmark files of every rule, this file's last one apart.
-
-    Read off the rules themselves, so that files of rules, image sets or solvers that are no longer
-    part of the workflow do not count.
-    """
-    return {
-        made.name: made.benchmark.regex().pattern
-        for made in workflow.rules
-        if made.benchmark and not made.name.endswith("seconds_by_rule")
-    }
-
-
 rule record_provenance:
     """Record the configuration in force, the machine and the versions of the main packages."""
     input:
@@ -59,7 +41,7 @@ rule record_provenance:
 rule seconds_by_rule:
     """Gather where the seconds went; runs last, since it reads the benchmark files of all others."""
     input:
-        results=all_but_seconds,
+        results=lambda wildcards: [path for path in all_targets() if path not in SECONDS],
         library=code("seconds_by_rule.py"),
     output:
         table=report(
@@ -84,6 +66,6 @@ rule seconds_by_rule:
         "../../envs/numerics.yaml"
     params:
         folder=lambda wildcards, output: str(Path(output.table).parent.parent / "benchmarks"),
-        patterns=benchmark_patterns,
+        patterns=lambda wildcards: benchmark_patterns(but="seconds_by_rule"),
     script:
         "../scripts/seconds_by_rule.py"
