@@ -5,7 +5,7 @@ import pandas as pd
 
 from crosskrylov.reporting.figures.style import PAGE_WIDTH, figure_style, palette_for, readable
 
-#: Rules with a bar of their own; the others, which take next to nothing, share one.
+#: Rules with a bar of their own; the others share the last one.
 N_SHOWN = 15
 
 
