@@ -35,7 +35,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed-$(shell cksum < $(LOCK) | cut -d ' ' -f 1)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(ARGS)
 
-.PHONY: help environment reproduce study generation snapshot test lint format pins clean
+.PHONY: help environment reproduce study generation snapshot test lint format keys pins clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -71,16 +71,20 @@ snapshot: $(STAMP) ## run PRESETS and keep tables, figures and records as PART o
 test: lint ## lint, then run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-lint: $(STAMP) ## check style of Python and Snakemake files
+lint: $(STAMP) ## check style, and which room imports which
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
+	$(BIN)/lint-imports --no-logo --no-cache
 
 format: $(STAMP) ## correct the style where that can be done by machine
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	$(BIN)/snakefmt Snakefile workflow
+
+keys: $(STAMP) ## write the table of configuration keys, config/README.md
+	$(BIN)/python -m crosskrylov.planning.key_table > config/README.md
 
 pins: $(STAMP) ## write the pinned environments from what .venv holds
 	$(BIN)/python envs/pin.py

@@ -43,7 +43,7 @@ def sentence(error: jsonschema.ValidationError, schema: Mapping) -> str:
     if error.validator == "uniqueItems":
         return f"{found}, but its entries must differ from one another: remove the repetition."
     hint = _hint(error.instance, error.schema) or "."
-    return f"{found}, but must be {_allowed(error.schema)}{_meaning(error.schema)}{hint}"
+    return f"{found}, but must be {permitted(error.schema)}{_meaning(error.schema)}{hint}"
 
 
 def _unknown_key(key: str, path: tuple, properties: Mapping, schema: Mapping) -> str:
@@ -71,10 +71,10 @@ def _known_paths(schema: Mapping, path: tuple = ()) -> Iterator[tuple]:
         yield from _known_paths(schema["additionalProperties"], (*path, "<name>"))
 
 
-def _allowed(schema: Mapping) -> str:
+def permitted(schema: Mapping) -> str:
     """Return in words what a schema allows."""
     if "anyOf" in schema:
-        return " or ".join(_allowed(option) for option in schema["anyOf"])
+        return " or ".join(permitted(option) for option in schema["anyOf"])
     if "enum" in schema:
         return ("one of " if len(schema["enum"]) > 1 else "") + ", ".join(
             "null" if value is None else str(value) for value in schema["enum"]
@@ -102,7 +102,9 @@ def _allowed_of_type(kind: str, schema: Mapping) -> str:
     if kind == "array":
         fewest = schema.get("minItems", 0)
         least = f" with at least {fewest} entr{'y' if fewest == 1 else 'ies'}" if fewest else ""
-        return f"a list{least}, each {_allowed(schema['items'])}" if "items" in schema else "a list"
+        return (
+            f"a list{least}, each {permitted(schema['items'])}" if "items" in schema else "a list"
+        )
     if kind == "object":
         return "a mapping (key: value)" + (" with an entry" if schema.get("minProperties") else "")
     if kind == "string":

@@ -1,13 +1,19 @@
 """The whole workflow at toy size: it runs, it is done, and edits re-run what depends on them."""
 
+import html
+import json
 import re
 import shutil
 
 import pytest
 
+from crosskrylov.runtime.files import read_tsv
 from tests.conftest import PROJECT, TOY, copy_project, run_snakemake
 
 RUN = ("--configfile", TOY)
+
+#: What every change of a result brings with it: where the seconds went, and the target.
+LAST = {"seconds_by_rule", "all"}
 
 
 def planned_rules(folder, *arguments):
@@ -60,7 +66,7 @@ def test_results_hold_no_folder_of_this_machine(finished):
 
 def test_editing_a_library_module_reruns_exactly_what_depends_on_it(edited):
     append(edited / "crosskrylov" / "runtime" / "provenance.py")
-    assert planned_rules(edited) == {"record_provenance", "all"}
+    assert planned_rules(edited) == {"record_provenance"} | LAST
 
 
 def test_editing_the_configuration_module_reruns_nothing(edited):
@@ -204,7 +210,7 @@ def test_deleting_a_result_makes_it_again(edited):
 def test_one_changed_value_reruns_the_rules_that_use_it(edited):
     changed = planned_rules(edited, "--config", "equation={diffusion: {sigma: 3.0}}")
     # sigma is unused by the constant diffusion coefficient: only the record of the configuration
-    assert changed == {"record_provenance", "all"}
+    assert changed == {"record_provenance"} | LAST
 
 
 def test_comparing_other_samplers_trains_nothing_again(edited):
@@ -227,9 +233,35 @@ def test_report_shows_every_figure_and_table(finished, tmp_path):
     assert all(re.findall(r'"caption": "(.*?)"', text))
 
 
-def test_runs_from_a_foreign_directory(tmp_path):
+def test_report_opens_with_the_claims_and_the_main_figure(finished, tmp_path):
+    report = tmp_path / "report.html"
+    run_snakemake("--report", report, *RUN, cwd=finished)
+    (line,) = [x for x in report.read_text().splitlines() if "var workflow_desc = " in x]
+    opening = json.loads(line.strip().removeprefix("var workflow_desc = ").rstrip(";"))
+    claims = (finished / "results" / "tables" / "claims.tsv").read_text().splitlines()[1:]
+    tested = [row.split("\t") for row in claims if "\tnot run\t" not in row]
+    assert opening.count("<tr>") == 1 + len(tested)
+    assert all(html.escape(row[0]).replace("&#x27;", "&#39;") in opening for row in tested)
+    assert opening.index("<table") < opening.index("<svg")
+    assert "system-message" not in opening  # how docutils shows its errors
+
+
+def test_seconds_of_every_rule_with_a_benchmark_are_told(finished):
+    table = read_tsv(finished / "results" / "tables" / "seconds.tsv").set_index("rule")
+    assert {"train_single_image", "record_provenance"} <= set(table.index)
+    assert "seconds_by_rule" not in table.index
+    trained = finished.glob("results/benchmarks/training/*/*/*/*/train_single_image.tsv")
+    assert table.jobs["train_single_image"] == len(list(trained))
+    assert (table.seconds > 0).all()
+
+
+ENTRIES = [PROJECT / "Snakefile", PROJECT / "workflow" / "Snakefile"]
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda file: file.parent.name)
+def test_runs_from_a_foreign_directory(tmp_path, entry):
     run_snakemake(
-        *("results/tables/provenance.tsv", "--snakefile", PROJECT / "Snakefile"),
+        *("results/tables/provenance.tsv", "--snakefile", entry),
         *("--directory", tmp_path),
         cwd=tmp_path,
     )
@@ -253,16 +285,14 @@ def test_images_are_shared_between_working_directories_through_the_cache(tmp_pat
     assert first.resolve() == second.resolve()
 
 
-def test_is_usable_as_a_module(tmp_path):
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda file: file.parent.name)
+def test_is_usable_as_a_module(tmp_path, entry):
     (tmp_path / "Snakefile").write_text(
-        "import yaml\n"
-        f'configfile: "{PROJECT / "config.yaml"}"\n'
-        f'module scores:\n    snakefile: "{PROJECT / "Snakefile"}"\n    config: config\n'
+        f'configfile: "{PROJECT / "config" / "config.yaml"}"\n'
+        f'module scores:\n    snakefile: "{entry}"\n    config: config\n'
         '    prefix: "inner"\n'
         "use rule * from scores as scores_*\n"
-        "rule wanted:\n"
-        "    default_target: True\n"
-        "    input: rules.scores_record_provenance.output.table\n"
     )
-    run_snakemake(cwd=tmp_path)
+    assert re.search(r"^scores_all +1$", run_snakemake("-n", cwd=tmp_path).stdout, re.MULTILINE)
+    run_snakemake("inner/results/tables/provenance.tsv", cwd=tmp_path)
     assert (tmp_path / "inner" / "results" / "tables" / "provenance.tsv").is_file()

@@ -94,3 +94,16 @@ def image_set(wildcards):
 def equation(wildcards):
     """Return the section `equation` for {images}."""
     return _runs.equation(config, wildcards.images)
+
+
+def benchmark_patterns(but):
+    """Return a regular expression for the benchmark files of every rule but one.
+
+    Read off the rules themselves, so that files of rules, image sets or solvers that are no longer
+    part of the workflow do not count.
+    """
+    return {
+        made.name: made.benchmark.regex().pattern
+        for made in workflow.rules
+        if made.benchmark and not made.name.endswith(but)
+    }
