@@ -52,7 +52,9 @@ def machine_id() -> str:
         12 hexadecimal digits.
     """
     memory = _memory_gib().partition(".")[0]  # the kernel keeps a little more or less for itself
-    text = "\n".join(("crosskrylov", _processor(), str(available_cores()), memory, _host_identity()))
+    text = "\n".join(
+        ("crosskrylov", _processor(), str(available_cores()), memory, _host_identity())
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
