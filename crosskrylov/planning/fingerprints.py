@@ -18,8 +18,7 @@ from typing import Any
 from crosskrylov.planning.dependencies import FOLDER, source_files
 from crosskrylov.planning.runs import PARAMETERS_OF_KIND, equation, image_set
 from crosskrylov.planning.solvers import baseline_solver, solver_files
-from crosskrylov.runtime.declared import declared_in
-from crosskrylov.runtime.fingerprint import folder_fingerprint
+from crosskrylov.planning.sources import source_file, watched_files
 from crosskrylov.solvers.index import solver_entry
 
 #: Where the workflow's scripts are in a checkout.
@@ -124,11 +123,12 @@ def _code(node: ast.AST) -> Iterator[str]:
 
 def images_step(config: Mapping, images: str, seed: int) -> Step:
     """Return the step that loads an image set."""
-    entry = image_set(config, images)
-    files = folder_fingerprint(entry.get("root")) if entry["source"] == "folder" else ""
-    source = declared_in(FOLDER / "datasets")[entry["source"]]
-    parameters = {"image_set": entry, "seed": seed, "files": files}
-    return Step("fetch_images.py", parameters, (source.file,))
+    parameters = {
+        "image_set": image_set(config, images),
+        "seed": seed,
+        "files": watched_files(config, images),
+    }
+    return Step("fetch_images.py", parameters, (source_file(config, images),))
 
 
 def density_steps(config: Mapping, images: str, seed: int) -> list[Step]:
@@ -174,8 +174,7 @@ def march_steps(config: Mapping, images: str, seed: int, solver: str) -> list[St
         "solver": entry,
         "n_threads": config["studies"]["blas_threads"],
     }
-    script = "project_targets.py" if projects else "solve_baseline.py"
-    step = Step(script, parameters, (*solver_files([entry]), *coefficient_files(config)))
+    step = Step("march_images.py", parameters, (*solver_files([entry]), *coefficient_files(config)))
     return [*before(config, images, seed), step]
 
 

@@ -5,16 +5,34 @@ machine left it.  A record stands for a run only if its fingerprint is today's.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
 from functools import cached_property, partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from crosskrylov.errors import DataError
-from crosskrylov.planning.fingerprints import Step, march_row_steps, steps_fingerprint
-from crosskrylov.planning.runs import runs
+from crosskrylov.planning import training
+from crosskrylov.planning.fingerprints import (
+    NEEDS,
+    Step,
+    coefficient_files,
+    march_row_steps,
+    steps_fingerprint,
+    study_steps,
+    training_steps,
+)
+from crosskrylov.planning.runs import equation, runs
+from crosskrylov.planning.solvers import baseline_solver
+from crosskrylov.planning.studies import (
+    StudyRule,
+    studies_on,
+    study_rules,
+    study_sets,
+    study_solvers,
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +55,11 @@ class PlannedRun:
     steps: Callable[[], Iterable[Step]]
     beside: tuple[str, ...] = ()
     row: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def files(self) -> list[str]:
+        """Every file of the run, its result first."""
+        return [self.path, *(str(Path(self.path).with_name(name)) for name in self.beside)]
 
     @cached_property
     def fingerprint(self) -> str:
@@ -89,11 +112,7 @@ def is_kept(config: Mapping, run: PlannedRun) -> bool:
 
 def march_runs(config: Mapping) -> list[PlannedRun]:
     """Return the marches of the table of solvers and the exact solutions, its rows per seed."""
-    study = config["studies"].get("trajectory")
-    if study is None:
-        return []
-    sets = config["image_sets"] if study["image_sets"] is None else study["image_sets"]
-    solvers = study["solvers"] or list(config["solvers"])
+    sets, solvers = study_sets(config, "trajectory"), study_solvers(config, "trajectory")
     planned = []
     for images, seed in runs(config, sets):
         folder = f"results/{images}/seed{seed}"
@@ -111,31 +130,183 @@ def march_runs(config: Mapping) -> list[PlannedRun]:
     return planned
 
 
-#: Sources whose images may be shown by everybody.
-OPEN_SOURCES = ("photos", "digits", "noise")
-
-
-def is_published(config: Mapping, name: str) -> bool:
-    """Return whether images of a set may be shown in public."""
-    entry = config["image_sets"][name]
-    published = entry.get("publish")
-    return entry["source"] in OPEN_SOURCES if published is None else published
-
-
-def withheld_figures(config: Mapping, figures: Iterable[str]) -> list[str]:
-    """Return those of the named figures that show pixels of a set that is not published."""
-    strip_sets = config["training"]["single_image"]["image_sets"]
-    withheld = set()
-    for name in figures:
-        if name == "denoising_strip":
-            sets = config["image_sets"] if strip_sets is None else strip_sets
-        elif name.startswith("sample_grids-"):
-            sets = [s for s in config["image_sets"] if fnmatch(name, f"sample_grids-{s}-seed*")]
-        else:
+def study_runs(config: Mapping) -> list[PlannedRun]:
+    """Return the studies' tables of every image set and random seed, of every solver if so made."""
+    planned = []
+    for rule in study_rules(config):
+        study = rule.study
+        if not study.runs:
             continue
-        if not sets or not all(is_published(config, images) for images in sets):
-            withheld.add(name)
-    return sorted(withheld)
+        names = study_solvers(config, study.name) if study.per else [None]
+        for images, seed in runs(config, study_sets(config, study.name)):
+            for solver in names:
+                if solver is not None and not re.fullmatch(rule.solver, solver):
+                    continue
+                at = SimpleNamespace(images=images, seed=str(seed), solver=solver)
+                path, *others = [table.format(**vars(at)) for table in rule.tables]
+                planned.append(
+                    PlannedRun(
+                        path,
+                        partial(_study_steps, config, rule, at),
+                        beside=tuple(Path(other).name for other in others),
+                    )
+                )
+    return planned
+
+
+def _study_steps(config: Mapping, rule: StudyRule, at: SimpleNamespace) -> list[Step]:
+    """Return the steps up to the tables of one study; its baseline's arrays are not among them.
+
+    They are compared with only, and another edition of the baseline re-runs no other solver.
+    """
+    study, run = rule.study, (config, at.images, int(at.seed))
+    before: list[Step] = []
+    for other in studies_on(config):
+        if at.images in study_sets(config, other.name) and set(other.tables) & set(study.reads):
+            for planned in (r for r in study_rules(config) if r.study.name == other.name):
+                names = study_solvers(config, other.name) if other.per else [None]
+                for name in names:
+                    if name is None or re.fullmatch(planned.solver, name):
+                        where = SimpleNamespace(images=at.images, seed=at.seed, solver=name)
+                        before += _study_steps(config, planned, where)
+    parameters = {k: v(at) if callable(v) else v for k, v in rule.params.items()}
+    parameters["equation"] = equation(*run[:2]) if "equation" in study.needs else None
+    files = rule.files(at) if callable(rule.files) else rule.files
+    own = Step("run_study.py", parameters, (*files, *coefficient_files(config)))
+    needs = [need for need in study.needs if need in NEEDS]
+    marches = study_solvers(config, "trajectory") if "trajectories" in study.needs else []
+    return [*before, *study_steps(*run, [own], needs, marches)]
+
+
+def training_runs(config: Mapping) -> list[PlannedRun]:
+    """Return every training run and every comparison of samplers."""
+    return [
+        PlannedRun(
+            path,
+            partial(_training_steps, config, experiment, *_run_of(path)),
+            beside=() if experiment == "samplers" else ("curve.tsv",),
+        )
+        for experiment in training.EXPERIMENTS
+        for path in training.results_of(config, experiment)
+    ]
+
+
+def _run_of(path: str) -> tuple[str, str, int]:
+    """Return image set, model and random seed of a training's result."""
+    *_, images, model, seed, _ = Path(path).parts
+    return images, model, int(seed.removeprefix("seed"))
+
+
+def _training_steps(
+    config: Mapping, experiment: str, images: str, model: str, seed: int
+) -> list[Step]:
+    if experiment == "samplers":
+        # of the trained network only: not of its samples and their evaluation
+        before = _training_steps(config, "budget", images, model, seed)[:-2]
+        return [
+            *before,
+            _training_step(config, "compare_samplers", experiment, images, model, seed),
+        ]
+    scripts = {
+        "single_image": ("train_single_image", "denoise", "evaluate_single_image"),
+        "budget": ("train_budget", "sample", "evaluate_budget"),
+    }[training.base_experiment(experiment)]
+    if experiment == "ablation_single_image":
+        scripts = (scripts[0], scripts[2])  # it shows no denoised images
+    embedding = None
+    if training.embedded_images(config, experiment, images, model, str(seed)):
+        variant = training.variant_of(config, experiment, model)
+        embedding = training.embedding_section(config, variant)
+    own = [_training_step(config, name, experiment, images, model, seed) for name in scripts]
+    return training_steps(config, images, seed, own, embedding)
+
+
+def _training_step(
+    config: Mapping, script: str, experiment: str, images: str, model: str, seed: int
+) -> Step:
+    """Return one step of a training run, with what its rule in train.smk or evaluate.smk gets."""
+    folder = training.RUN.format(experiment=experiment, images=images, model=model, seed=seed)
+    section = training.training_section(config, experiment, model)
+    values = {
+        "objective": lambda: training.trained_model(config, experiment, model),
+        "training": lambda: section,
+        "final_time": lambda: config["equation"]["final_time"],
+        "run": lambda: training.run_columns(config, experiment, images, model, str(seed)),
+        "targets": lambda: training.targets_of(config, experiment, model),
+        "n_images": lambda: len(config["training"]["single_image"]["images"]),
+        "sampler": lambda: config["training"]["budget"]["sampler"],
+        "features": lambda: training.frechet_features(config, images),
+        "metrics": lambda: config["metrics"],
+        "state": lambda: f"{folder}state",
+        "embedded_steps": lambda: training.embedded_steps(config, experiment, model),
+        "equation": lambda: equation(config, images),
+        "unet": lambda: config["unet"],
+    }
+    given = {name: values[name]() for name in _TRAINING_PARAMETERS[script].split()}
+    return Step(f"{script}.py", given, (training.model_file(config, experiment, model),))
+
+
+#: Names of the parameters of every rule of a training run.
+_TRAINING_PARAMETERS = {
+    "train_single_image": "state objective embedded_steps equation unet training",
+    "train_budget": "state objective features unet training",
+    "denoise": "objective training final_time",
+    "evaluate_single_image": "run targets n_images",
+    "sample": "objective training",
+    "evaluate_budget": "run objective sampler features training metrics",
+    "compare_samplers": "run objective features training metrics",
+}
+
+
+def march_files(config: Mapping, is_made: Callable[[str], bool]) -> dict[str, list]:
+    """Return what the table of solvers reads beside the summaries: of marches that are not kept.
+
+    Parameters
+    ----------
+    config : mapping
+        The configuration.
+    is_made : callable
+        Whether the run with a result is made, not taken from its record.
+
+    Returns
+    -------
+    dict
+        Files ``histories`` and ``trajectories`` of every march that is made, in the order of the
+        marches; ``references`` (SpSolve's march) and ``exact_scores`` of every run of which
+        anything is made; ``reference_runs`` and ``exact_runs``, their image sets and random seeds.
+    """
+    names = ("histories", "trajectories", "references", "exact_scores")
+    found: dict[str, list] = {name: [] for name in (*names, "reference_runs", "exact_runs")}
+    solvers = study_solvers(config, "trajectory")
+    baseline = baseline_solver(config, solvers)
+    for images, seed in runs(config, study_sets(config, "trajectory")):
+        folder = f"results/{images}/seed{seed}"
+        made = [s for s in solvers if is_made(f"{folder}/trajectories/{s}.json")]
+        found["histories"] += [f"{folder}/trajectories/{s}.tsv" for s in made]
+        found["trajectories"] += [f"{folder}/trajectories/{s}.npz" for s in made]
+        if made or is_made(f"{folder}/exact_scores.json"):
+            found["exact_scores"].append(f"{folder}/exact_scores.npz")
+            found["exact_runs"].append([images, seed])
+            if baseline:
+                found["references"].append(f"{folder}/trajectories/{baseline}.npz")
+                found["reference_runs"].append([images, seed])
+    return found
+
+
+def withheld_figures(config: Mapping) -> list[str]:
+    """Return the figures that show pixels of image sets that are not published."""
+    shown = training.image_figures(config)
+    return sorted(name for name, figure in shown.items() if not figure.publish)
+
+
+def figures_of_kept_runs(config: Mapping, is_made: Callable[[str], bool]) -> list[str]:
+    """Return the figures that cannot be drawn: a record holds no pixels of the run behind them."""
+    found = []
+    for name, figure in training.image_figures(config).items():
+        files = figure.inputs.get("denoised", figure.inputs.get("samples", []))
+        if not all(is_made(str(Path(file).with_name("result.json"))) for file in files):
+            found.append(name)
+    return found
 
 
 def described(planned: Iterable[PlannedRun]) -> list[dict]:
@@ -184,7 +355,7 @@ def manifest(
     return {
         "tables": sorted(tables),
         "figures": sorted(figures),
-        "withheld": withheld_figures(config, {Path(name).stem for name in figures}),
+        "withheld": withheld_figures(config),
         "retained": sorted(retained),
         "captions": dict(captions or {}),
     }

@@ -13,7 +13,7 @@ from typing import Any
 
 from crosskrylov.errors import ConfigError
 from crosskrylov.planning.dependencies import FOLDER
-from crosskrylov.planning.runs import expand_runs, run_labels
+from crosskrylov.planning.runs import expand_runs, run_labels, runs
 from crosskrylov.planning.solvers import baseline_solver, solver_files
 from crosskrylov.runtime.declared import declared_in
 from crosskrylov.studies.index import Study, declared_studies
@@ -64,11 +64,22 @@ def march_labels(config: Mapping) -> list[dict]:
 
 
 def frozen_labels(config: Mapping) -> list[dict]:
-    """Return the labels of the frozen study, with the number of time steps in the bank."""
+    """Return the labels of the frozen study's files, with the number of time steps in the bank."""
     n_steps = len(section(config, "bank")["at"])
     return [
         label | {"time_steps": n_steps}
         for label in run_labels(config, study_sets(config, "time_to_residual"))
+        for _ in study_solvers(config, "time_to_residual")
+    ]
+
+
+def frozen_parts(config: Mapping) -> list[str]:
+    """Return the frozen study's files, one per run and solver, in the order of `frozen_labels`."""
+    study = declared_studies()["time_to_residual"]
+    return [
+        part.format(images=name, seed=seed)
+        for name, seed in runs(config, study_sets(config, study.name))
+        for part in parts_by_solver(config, study)
     ]
 
 
@@ -315,3 +326,9 @@ def products(config: Mapping) -> Products:
         for name, figure in study.figures.items():
             found.add_figure(name, figure["table"], figure["caption"])
     return found
+
+
+def study_captions(made: Products) -> dict[str, str]:
+    """Return the captions of studies' tables and figures by name."""
+    tables = {table: study.tables[table] for table, study in made.studies.items()}
+    return tables | {name: figure.caption for name, figure in made.figures.items()}

@@ -17,6 +17,7 @@ from crosskrylov.learning.objectives.index import (
     model_entry,
     registered_models,
 )
+from crosskrylov.planning.publishing import is_published
 from crosskrylov.planning.runs import expand_runs, image_set, runs
 
 #: Folder of one training run.
@@ -347,8 +348,3 @@ def _with(results: Iterable[str], key: str, file: str) -> dict[str, list[str]]:
     """Return results as named input, with another file of the same runs under ``key``."""
     results = list(results)
     return {key: [str(Path(path).with_name(file)) for path in results], "results": results}
-
-
-def is_published(config: Mapping, name: str) -> bool:
-    """Return whether pixels of an image set may be shown to others."""
-    return config["image_sets"][name].get("publish", True) is not False

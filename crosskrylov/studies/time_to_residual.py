@@ -189,7 +189,7 @@ def amortise(table: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     table : DataFrame
-        Rows of `time_to_residual`, of one bank.
+        Rows of `time_to_residual`, of one bank; ``machine`` where they are not all of one.
 
     Returns
     -------
@@ -207,6 +207,7 @@ def amortise(table: pd.DataFrame) -> pd.DataFrame:
                 "solver": name,
                 "method": first.method,
                 "family": first.family,
+                "machine": first.get("machine", "this"),
                 "tolerance": tolerance,
                 "n_targets": n_targets,
                 "setup_seconds": setup,
@@ -220,15 +221,17 @@ def amortise(table: pd.DataFrame) -> pd.DataFrame:
             }
         )
     result = pd.DataFrame(rows)
-    reference = result[result.method == REFERENCE_METHOD].set_index("tolerance").seconds_per_target
-    gain = (
-        result.tolerance.map(reference[~reference.index.duplicated()]) - result.seconds_per_target
-    )
+    # times of two machines are no pair, and those of an unknown one have no partner
+    pair = ["tolerance", "machine"]
+    reference = result[(result.method == REFERENCE_METHOD) & (result.machine != "")]
+    reference = reference.drop_duplicates(pair).set_index(pair).seconds_per_target
+    paired = reference.reindex(pd.MultiIndex.from_frame(result[pair])).to_numpy()
+    gain = paired - result.seconds_per_target
     result["break_even_targets"] = np.where(
         gain > 0, np.ceil(result.setup_seconds / gain.where(gain > 0)), np.nan
     )
     result.loc[result.method == REFERENCE_METHOD, "break_even_targets"] = np.nan
-    return result
+    return result.drop(columns="machine")
 
 
 @register(
@@ -269,4 +272,5 @@ def study_time_to_residual(data, tolerances, repeats):
 
 def join_solvers(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the rows of all solvers, and what follows from them together."""
-    return {"time_to_residual": table, "break_even": amortise(table)}
+    rows = table.drop(columns="machine", errors="ignore")
+    return {"time_to_residual": rows, "break_even": amortise(table)}

@@ -7,7 +7,11 @@ OUTPUTS: results/training/{experiment}/{images}/{model}/seed{seed}/{denoised.npz
 
 TABLES = training.tables(config)
 FIGURES = training.figures(config)
-IMAGE_FIGURES = training.image_figures(config)
+IMAGE_FIGURES = {
+    name: shown
+    for name, shown in training.image_figures(config).items()
+    if name not in FIGURES_OF_KEPT_RUNS
+}
 
 for name, shown in TABLES.items():
     for target in shown.targets:
@@ -15,6 +19,11 @@ for name, shown in TABLES.items():
 for name, shown in {**FIGURES, **IMAGE_FIGURES}.items():
     for target in shown.targets:
         add_targets(target, expand("results/figures/{f}.{e}", f=name, e=["svg", "png"]))
+
+
+def kept_inputs(shown):
+    """Return the inputs of a table or figure; kept records stand for runs."""
+    return {name: kept_or_made(paths) for name, paths in shown.inputs.items()}
 
 
 wildcard_constraints:
@@ -157,7 +166,7 @@ rule compare_samplers:
 rule gather_results:
     """Gather the results of single runs in the table of {wildcards.training_table}."""
     input:
-        unpack(lambda wildcards: TABLES[wildcards.training_table].inputs),
+        unpack(lambda wildcards: kept_inputs(TABLES[wildcards.training_table])),
         library=code("gather_results.py"),
     output:
         table=report(
@@ -181,7 +190,7 @@ rule gather_results:
 rule plot_training:
     """Draw {wildcards.training_figure} from the numbers of all runs."""
     input:
-        unpack(lambda wildcards: FIGURES[wildcards.training_figure].inputs),
+        unpack(lambda wildcards: kept_inputs(FIGURES[wildcards.training_figure])),
         library=code("plot_training.py"),
     output:
         svg=report(

@@ -4,11 +4,13 @@ REQUIRED INPUTS: everything that the configuration asks for
 OUTPUTS: results/records/, results/part.json (target `records`, which `rule all` leaves out)
 """
 
+from crosskrylov.planning.studies import study_captions
+
 
 rule keep_records:
     """Write a record of every run, with its machine and what it depends on."""
     input:
-        runs=lambda wildcards: [kept_or_made(run) for run in PLANNED_RUNS],
+        runs=lambda wildcards: kept_or_made([run.path for run in PLANNED_RUNS]),
         rows=lambda wildcards: (
             "results/tables/solvers_by_seed.tsv" if any(run.row for run in PLANNED_RUNS) else []
         ),
@@ -27,7 +29,12 @@ rule keep_records:
         "../../envs/numerics.yaml"
     params:
         planned=lambda wildcards: _kept.described(PLANNED_RUNS),
-        manifest=lambda wildcards: _kept.manifest(config, all_targets()),
+        manifest=lambda wildcards: _kept.manifest(
+            config,
+            all_targets(),
+            study_captions(PRODUCTS),
+            FIGURES_OF_KEPT_RUNS,
+        ),
     script:
         "../scripts/keep_records.py"
 

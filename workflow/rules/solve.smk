@@ -4,10 +4,13 @@ REQUIRED INPUTS: log_density.npz, seeds.json, exact_scores.npz of results/{image
 OUTPUTS: results/{images}/seed{seed}/trajectories/{solver}.{npz,tsv,json}, results/tables/solvers.tsv
 """
 
+from functools import cache
+
 from crosskrylov.planning.runs import run_labels
 from crosskrylov.planning.solvers import published_methods, solvers_of_family
 from crosskrylov.planning.studies import (
     frozen_labels,
+    frozen_parts,
     march_labels,
     products,
     section,
@@ -18,6 +21,21 @@ from crosskrylov.planning.studies import (
 # Gathered tables and figures of the studies, made in studies.smk; here one figure joins them.
 PRODUCTS = products(config)
 MARCHED, FROZEN = study_sets(config, "trajectory"), study_sets(config, "time_to_residual")
+
+MARCHES = expand_runs(
+    "results/{images}/seed{seed}/trajectories/{solver}.json",
+    MARCHED,
+    solver=study_solvers(config, "trajectory"),
+)
+EXACT = expand_runs("results/{images}/seed{seed}/exact_scores.json", MARCHED)
+FROZEN_PARTS = frozen_parts(config)
+
+
+@cache
+def march_files():
+    """Return what the table of solvers reads of the marches that are made, not kept."""
+    return _kept.march_files(config, is_made)
+
 
 if MARCHED:
     PRODUCTS.add_figure(
@@ -93,27 +111,13 @@ rule project_targets:
 rule solver_table:
     """Compare all solvers: time, iterations, residuals and score errors, SpSolve the baseline."""
     input:
-        summaries=expand_runs(
-            "results/{images}/seed{seed}/trajectories/{solver}.json",
-            MARCHED,
-            solver=study_solvers(config, "trajectory"),
-        ),
-        histories=expand_runs(
-            "results/{images}/seed{seed}/trajectories/{solver}.tsv",
-            MARCHED,
-            solver=study_solvers(config, "trajectory"),
-        ),
-        trajectories=expand_runs(
-            "results/{images}/seed{seed}/trajectories/{solver}.npz",
-            MARCHED,
-            solver=study_solvers(config, "trajectory"),
-        ),
-        exact_summaries=expand_runs("results/{images}/seed{seed}/exact_scores.json", MARCHED),
-        exact_scores=expand_runs("results/{images}/seed{seed}/exact_scores.npz", MARCHED),
-        frozen=expand_runs(
-            "results/{images}/seed{seed}/studies/time_to_residual.tsv",
-            FROZEN,
-        ),
+        summaries=lambda wildcards: kept_or_made(MARCHES),
+        exact_summaries=lambda wildcards: kept_or_made(EXACT),
+        histories=lambda wildcards: march_files()["histories"],
+        trajectories=lambda wildcards: march_files()["trajectories"],
+        references=lambda wildcards: march_files()["references"],
+        exact_scores=lambda wildcards: march_files()["exact_scores"],
+        frozen=lambda wildcards: kept_or_made(FROZEN_PARTS),
         library=code("solver_table.py"),
     output:
         table=report(
@@ -133,6 +137,8 @@ rule solver_table:
         marches=march_labels(config),
         exact=run_labels(config, MARCHED),
         frozen=frozen_labels(config),
+        reference_runs=lambda wildcards: march_files()["reference_runs"],
+        exact_runs=lambda wildcards: march_files()["exact_runs"],
         tolerance=section(config, "time_to_residual").get("reported_tolerance"),
     script:
         "../scripts/solver_table.py"

@@ -25,6 +25,11 @@ wildcard_constraints:
     figure="|".join(PRODUCTS.figures) or "(?!)",
 
 
+def kept_parts(parts, wildcards):
+    """Return the files of all solvers, or their kept records."""
+    return kept_or_made([part.format(**wildcards) for part in parts])
+
+
 for one in study_rules(config):
 
     rule:
@@ -76,7 +81,7 @@ for study in studies_on(config):
             name:
                 f"join_{study.name}"
             input:
-                parts=parts_by_solver(config, study),
+                parts=partial(kept_parts, parts_by_solver(config, study)),
                 library=code("join_study.py", study.file),
             output:
                 tables=[table_file(study, table) for table in study.tables],
@@ -97,7 +102,7 @@ for study in studies_on(config):
 rule gather_study:
     """Join a study's tables of all image sets and random seeds."""
     input:
-        parts=lambda wildcards: PRODUCTS.parts(config, wildcards.table),
+        parts=lambda wildcards: kept_or_made(PRODUCTS.parts(config, wildcards.table)),
         library=code("gather_study.py"),
     output:
         table=report(

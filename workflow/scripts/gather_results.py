@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from crosskrylov.reporting.records import read_run
 from crosskrylov.reporting.tables import ablation, quality, training
-from crosskrylov.runtime.files import read_json, write_tsv
+from crosskrylov.runtime.files import write_tsv
 from crosskrylov.runtime.jobs import run_job
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ TABLES = {
 
 def main(result_paths, table_path, training_table: str, options: dict) -> None:
     """Write the table of that name (.tsv)."""
-    results = [read_json(path) for path in result_paths]
+    runs = [read_run(path) for path in result_paths]
+    results = [{**run.value, "machine": run.machine} for run in runs]
     write_tsv(table_path, TABLES[training_table](results, **options))
 
 

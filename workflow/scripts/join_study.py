@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from crosskrylov.reporting.records import read_run
 from crosskrylov.runtime.declared import imported
-from crosskrylov.runtime.files import read_tsv, write_tsv
+from crosskrylov.runtime.files import write_tsv
 from crosskrylov.runtime.jobs import run_job
 
 if TYPE_CHECKING:
@@ -13,8 +14,12 @@ if TYPE_CHECKING:
 
 
 def main(part_paths: list, table_paths: list, tables: list, function: str) -> None:
-    """Write every table (.tsv) that the study's function makes of all rows below one another."""
-    rows = pd.concat([read_tsv(path) for path in part_paths], ignore_index=True)
+    """Write every table (.tsv) that the study's function makes of all rows below one another.
+
+    It gets the column ``machine`` beside them, since times of two machines are no pair.
+    """
+    runs = [read_run(path) for path in part_paths]
+    rows = pd.concat([run.value.assign(machine=run.machine) for run in runs], ignore_index=True)
     results = imported(function)(rows)
     for name, path in zip(tables, table_paths, strict=True):
         write_tsv(path, results[name])

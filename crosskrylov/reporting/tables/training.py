@@ -51,7 +51,7 @@ def training_table(results: Iterable[Mapping], baseline: str) -> pd.DataFrame:
     """
     speedup = f"speedup_vs_{baseline}"
     rows = [row for result in results for row in _rows(result)]
-    baselines = {_pairing(row): row for row in rows if row["model"] == baseline}
+    baselines = {_pairing(row): row for row in rows if row["model"] == baseline and row["machine"]}
     for row in rows:
         paired = baselines.get(_pairing(row))
         if paired is row or not row.get("reached") or paired is None:
@@ -66,12 +66,14 @@ def training_table(results: Iterable[Mapping], baseline: str) -> pd.DataFrame:
 
 def _pairing(row: Mapping) -> tuple:
     """Return what two rows must have in common to be compared."""
-    return tuple(row.get(key) for key in ("experiment", "dataset", "seed", "target_ssim"))
+    keys = ("experiment", "dataset", "seed", "target_ssim", "machine")
+    return tuple(row.get(key) for key in keys)
 
 
 def _rows(result: Mapping) -> list[dict]:
     """Return one row per target (single image), or the one row of a budget run."""
     shared = {key: result[key] for key in ("experiment", "dataset", "image_size", "model", "seed")}
+    shared["machine"] = result.get("machine", "this")
     shared |= {
         "parameters": result["parameters"],
         "precompute_seconds": result["precompute_seconds"],

@@ -18,7 +18,16 @@ def config(tmp_path):
         {
             "image_sets": {"toy": {"source": "digits"}, "faces": {"source": "celeba"}},
             "solvers": {"spsolve": {"method": "spsolve"}, "gmres": {"method": "gmres"}},
-            "studies": {"trajectory": {"image_sets": ["toy"]}},
+            "studies": {
+                "trajectory": {"image_sets": ["toy"]},
+                "time_to_residual": {"image_sets": ["toy"]},
+                "likeness": {"image_sets": ["toy"]},
+                "system_summary": {"image_sets": ["toy"]},
+            },
+            "training": {
+                "single_image": {"image_sets": ["toy", "faces"], "models": ["ddpm"]},
+                "budget": {"image_sets": ["faces"], "models": ["ddpm"]},
+            },
             "random_seeds": [7, 8],
             "records": {"take": True, "folder": str(tmp_path / "records")},
         }
@@ -102,16 +111,68 @@ def test_manifest_names_tables_and_figures(config):
 
 
 def test_figures_with_pixels_of_unpublished_sets_are_withheld(config):
-    figures = ["sample_grids-toy-seed7", "sample_grids-faces-seed7", "seconds_per_image"]
-    assert kept.withheld_figures(config, figures) == ["sample_grids-faces-seed7"]
+    found = kept.withheld_figures(config)
+    assert "sample_grids-faces-seed7" in found
+    assert not [name for name in found if "toy" in name or name == "denoising_strip"]
 
 
-@pytest.mark.parametrize(("sets", "withheld"), [(["toy"], []), (["toy", "faces"], 1), (None, 1)])
-def test_the_denoising_strip_shows_every_set_of_the_experiment(config, sets, withheld):
-    config["training"]["single_image"]["image_sets"] = sets
-    found = kept.withheld_figures(config, ["denoising_strip"])
-    assert found == (["denoising_strip"] if withheld else [])
+def test_a_figure_needs_the_pixels_of_all_its_runs(config):
+    lacking = "results/training/single_image/toy/ddpm/seed7/result.json"
+    found = kept.figures_of_kept_runs(config, lambda path: path != lacking)
+    assert found == ["denoising_strip"]
+    assert kept.figures_of_kept_runs(config, lambda path: True) == []
 
 
-def test_a_grid_of_a_set_that_is_not_configured_is_withheld(config):
-    assert kept.withheld_figures(config, ["sample_grids-gone-seed7"]) == ["sample_grids-gone-seed7"]
+# --- studies and trainings ------------------------------------------------------------------------
+
+
+def run_of(planned, ending):
+    (found,) = [run for run in planned if run.path.endswith(ending)]
+    return found
+
+
+def test_a_study_per_solver_has_a_run_per_solver(config):
+    before = kept.study_runs(config)
+    run_of(before, "seed7/studies/time_to_residual/spsolve.tsv")
+    gmres = run_of(before, "seed7/studies/time_to_residual/gmres.tsv").fingerprint
+    config["solvers"]["spsolve"]["options"] = {"x": 1}
+    run = run_of(kept.study_runs(config), "seed7/studies/time_to_residual/gmres.tsv")
+    assert run.fingerprint == gmres
+
+
+def test_tables_of_one_study_are_one_run(config):
+    run = run_of(kept.study_runs(config), "seed7/studies/likeness_pairs.tsv")
+    assert run.beside == ("likeness.tsv", "seed_choice.tsv")
+    assert run.files[1] == "results/toy/seed7/studies/likeness.tsv"
+
+
+def test_a_study_depends_on_the_tables_that_it_reads(config):
+    before = run_of(kept.study_runs(config), "seed7/studies/system_summary.tsv").fingerprint
+    config["studies"]["time_to_residual"]["repeats"] = 9
+    assert run_of(kept.study_runs(config), "seed7/studies/system_summary.tsv").fingerprint != before
+
+
+def test_training_runs_have_their_curve_beside_them(config):
+    run = run_of(kept.training_runs(config), "budget/faces/ddpm/seed8/result.json")
+    assert run.beside == ("curve.tsv",)
+    before = run.fingerprint
+    config["training"]["single_image"]["noise"] = 0.3  # another experiment's
+    same = run_of(kept.training_runs(config), "budget/faces/ddpm/seed8/result.json")
+    assert same.fingerprint == before
+    config["training"]["budget"]["batch_size"] = 3
+    other = run_of(kept.training_runs(config), "budget/faces/ddpm/seed8/result.json")
+    assert other.fingerprint != before
+
+
+def test_the_table_of_solvers_reads_marches_that_are_not_kept(config):
+    assert not any(kept.march_files(config, lambda path: False).values())
+    made = "results/toy/seed8/trajectories/gmres.json"
+    found = kept.march_files(config, lambda path: path == made)
+    assert found == {
+        "histories": ["results/toy/seed8/trajectories/gmres.tsv"],
+        "trajectories": ["results/toy/seed8/trajectories/gmres.npz"],
+        "references": ["results/toy/seed8/trajectories/spsolve.npz"],
+        "exact_scores": ["results/toy/seed8/exact_scores.npz"],
+        "reference_runs": [["toy", 8]],
+        "exact_runs": [["toy", 8]],
+    }
