@@ -169,9 +169,10 @@ def test_jobs_per_solver_give_the_table_of_one_job(folder, frozen):
 def test_solver_table_holds_every_solver_in_both_studies(folder, frozen, tmp_path):
     script("solver_table")(
         *([folder / f"{name}.{kind}" for name in MARCHES] for kind in ("json", "tsv", "npz")),
-        *([folder / "exact.json"], [folder / "exact.npz"], [frozen[0]]),
+        *([folder / "spsolve.npz"], [folder / "exact.json"], [folder / "exact.npz"], [frozen[0]]),
         *(tmp_path / "solvers.tsv", tmp_path / "by_seed.tsv"),
-        *([RUN | {"solver": name} for name in MARCHES], [RUN], [RUN | {"time_steps": 2}], 1e-6),
+        *([RUN | {"solver": name} for name in MARCHES], [RUN], [RUN | {"time_steps": 2}]),
+        *([(RUN["dataset"], RUN["seed"])], [(RUN["dataset"], RUN["seed"])], 1e-6),
     )
     table = read_tsv(tmp_path / "solvers.tsv")
     assert list(table.columns) == list(COLUMNS)
@@ -254,14 +255,16 @@ def test_gathered_parts_say_where_they_come_from(tmp_path):
     for name in "ab":
         (tmp_path / f"{name}.tsv").write_text(f"step\tname\n1\t{name}\n")
     runs = [RUN, RUN | {"seed": 8}]
-    script("gather_study")([tmp_path / "a.tsv", tmp_path / "b.tsv"], tmp_path / "all.tsv", runs)
+    parts = [tmp_path / "a.tsv", tmp_path / "b.tsv"]
+    script("gather_study")(parts, tmp_path / "all.tsv", "a", runs)
     table = read_tsv(tmp_path / "all.tsv")
     assert list(table.columns) == ["dataset", "image_size", "seed", "step", "name"]
     assert table.seed.tolist() == [7, 8]
 
 
 def test_figure_of_a_gathered_table(frozen, tmp_path):
-    script("gather_study")([frozen[0]] * 2, tmp_path / "all.tsv", [RUN, RUN | {"seed": 8}])
+    runs = [RUN, RUN | {"seed": 8}]
+    script("gather_study")([frozen[0]] * 2, tmp_path / "all.tsv", "time_to_residual", runs)
     figure = "crosskrylov.reporting.figures.studies.time_to_residual:plot_time_to_residual"
     script("plot_study")(tmp_path / "all.tsv", tmp_path / "f.svg", tmp_path / "f.png", figure)
     assert (tmp_path / "f.svg").read_text().startswith("<?xml")

@@ -29,6 +29,12 @@ OTHER_MEANINGS = {
     ("learning/sampling/generate.py", "batch_size"): "samples drawn at a time",
     ("learning/sampling/sde.py", "tolerance"): "of the ordinary differential equation",
     ("studies/bank.py", "kind"): "one of the starts that a bank holds",
+    ("learning/objectives/index.py", "scores"): "whether a model needs scores",
+    ("learning/objectives/index.py", "scaled"): "whether a model's output is scaled",
+    ("learning/objectives/index.py", "start"): "what a model's denoising starts from",
+    ("runtime/provenance.py", "folder"): "of a checkout",
+    ("experiments/common.py", "noise"): "0 where an experiment has no single noise level",
+    ("experiments/common.py", "final_time"): "1 where an experiment has no embedded times",
 }
 
 #: Second statements that were found on 2026-11-21 in rooms that other work is under way in; take an

@@ -91,8 +91,9 @@ def test_labels_of_marches_and_of_the_frozen_study():
     )
     marches = [(label["seed"], label["solver"]) for label in march_labels(config)]
     assert marches == [(1, "pod"), (1, "fast"), (2, "pod"), (2, "fast")]
-    (frozen,) = frozen_labels(config)
-    assert (frozen["dataset"], frozen["time_steps"]) == ("a", 2)
+    frozen = frozen_labels(config)  # a file per solver
+    assert len(frozen) == len(study_solvers(config, "time_to_residual"))
+    assert {(label["dataset"], label["time_steps"]) for label in frozen} == {("a", 2)}
 
 
 # --- rules --------------------------------------------------------------------------------------

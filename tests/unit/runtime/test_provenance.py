@@ -39,7 +39,7 @@ def test_revision_is_the_commit_and_says_when_files_differ(tmp_path):
 
 @pytest.fixture
 def known_machine(monkeypatch):
-    facts = {"_processor": "Example 3000", "_cores": 2, "_memory_gib": "23.5"}
+    facts = {"_processor": "Example 3000", "available_cores": 2, "_memory_gib": "23.5"}
     facts["_host_identity"] = "secret-host"
     for name, value in facts.items():
         monkeypatch.setattr(provenance, name, lambda value=value: value)
@@ -49,7 +49,7 @@ def known_machine(monkeypatch):
     ("fact", "other"),
     [
         ("_processor", "Example 4000"),
-        ("_cores", 4),
+        ("available_cores", 4),
         ("_memory_gib", "47.0"),
         ("_host_identity", "another-host"),
     ],
