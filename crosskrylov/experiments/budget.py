@@ -65,6 +65,10 @@ def train_budget(
         embedded,
         training,
         batch_size=options["batch_size"],
+        # every model here has a schedule: no times, no single noise level
+        times=(),
+        noise=0.0,
+        final_time=1.0,
     )
     reference = extract_features(features, images)
     network = build_unet(unet, images.shape[-1], images.shape[1], stream_seed(seed, "weights"))

@@ -43,9 +43,9 @@ def make_objective(
     training: Mapping,
     *,
     batch_size: int,
-    times: Sequence[float] = (),
-    noise: float = 0.0,
-    final_time: float = 1.0,
+    times: Sequence[float],
+    noise: float,
+    final_time: float,
 ) -> Objective:
     """Return what a model is trained on in an experiment; see `Setting`.
 

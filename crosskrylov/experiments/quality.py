@@ -57,7 +57,10 @@ def measure_samples(
     inception = metrics["inception"]
     if inception["weights"]:
         extract = InceptionFeatures(
-            inception["weights"], inception["download"], inception["sha256"], device
+            inception["weights"],
+            download=inception["download"],
+            sha256=inception["sha256"],
+            device=device,
         )
         found, reference = extract(samples), extract(images)
         minimum = metrics["fid_minimum_images"]

@@ -101,8 +101,8 @@ def embed_images(
     scores: np.ndarray,
     times: np.ndarray,
     *,
+    diffusion: float | np.ndarray,
     variant: str = "row",
-    diffusion: float | np.ndarray = 0.5,
     drift: np.ndarray | None = None,
     steps: int = 10,
     noise_scale: float = 0.1,
@@ -123,10 +123,10 @@ def embed_images(
         carries one log-density per channel, image-major.
     times : ndarray, shape (S,)
         Stored times, increasing.
+    diffusion : float or ndarray, shape (S,)
+        g at the stored times, that of the equation that the scores come from.
     variant : {"row", "sum", "none"}
         See `EMBEDDING_VARIANTS`.
-    diffusion : float or ndarray, shape (S,)
-        g at the stored times.
     drift : ndarray, shape (S, 2, H, W), optional
         (f_row, f_col) at the stored times; combined like the components of the score. None: f = 0.
     steps : int

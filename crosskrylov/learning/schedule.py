@@ -14,6 +14,12 @@ import torch
 
 from crosskrylov.errors import ConfigError
 
+#: Number of levels of both schedules.
+N_LEVELS = 1000
+#: Ends of the geometric schedule: standard deviations of the noise for images in [-1, 1].
+SIGMA_MIN = 0.02
+SIGMA_MAX = 20.0
+
 
 @dataclass(frozen=True)
 class NoiseLevels:
@@ -28,13 +34,13 @@ class NoiseLevels:
     alphas_cumprod: np.ndarray
 
     @classmethod
-    def linear(cls, count: int = 1000, beta_start=1e-4, beta_end=0.02) -> "NoiseLevels":
+    def linear(cls, count: int = N_LEVELS, beta_start=1e-4, beta_end=0.02) -> "NoiseLevels":
         """Return DDPM's schedule: beta linear from ``beta_start`` to ``beta_end``."""
         return cls(np.cumprod(1.0 - np.linspace(beta_start, beta_end, count)))
 
     @classmethod
     def geometric(
-        cls, count: int = 1000, sigma_min: float = 0.02, sigma_max: float = 20.0
+        cls, count: int = N_LEVELS, sigma_min: float = SIGMA_MIN, sigma_max: float = SIGMA_MAX
     ) -> "NoiseLevels":
         """Return the variance-exploding schedule: sigma geometric between its two ends.
 

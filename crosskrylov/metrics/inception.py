@@ -21,7 +21,7 @@ WEIGHTS_URL = (
 WEIGHTS_SHA256_PREFIX = "6726825d"
 
 
-def verified_weights(path: str | Path, download: bool = False, sha256: str = "") -> Path:
+def verified_weights(path: str | Path, *, download: bool, sha256: str) -> Path:
     """Return the path of the Inception weights after checking their SHA-256.
 
     Parameters
@@ -31,7 +31,7 @@ def verified_weights(path: str | Path, download: bool = False, sha256: str = "")
     download : bool
         Whether the network may be used.
     sha256 : str
-        Expected digest in hexadecimal, or its beginning; the published beginning by default.
+        Expected digest in hexadecimal, or its beginning; empty means the published beginning.
 
     Raises
     ------
@@ -76,8 +76,8 @@ class InceptionFeatures:
         Where to compute.
     """
 
-    def __init__(self, path, download: bool = False, sha256: str = "", device="cpu"):
-        path = verified_weights(path, download, sha256)
+    def __init__(self, path: str | Path, *, download: bool, sha256: str, device="cpu"):
+        path = verified_weights(path, download=download, sha256=sha256)
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
         self.device = device

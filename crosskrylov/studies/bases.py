@@ -84,7 +84,8 @@ def project(
     basis_of: BasisOf,
     dimension: int,
     projection: str = "galerkin",
-    start: str = "previous",
+    *,
+    start: str,
 ) -> Projected:
     """Project the targets' systems once, without any refinement.
 

@@ -46,9 +46,10 @@ def closed_form(n_nodes: int, time: float) -> tuple[np.ndarray, np.ndarray]:
 def convergence(
     time_steps: Sequence[int],
     sizes: Sequence[int],
+    *,
+    fine_size: int,
+    method: str,
     boundaries: Sequence[str] = ("zero_padding", "reflecting"),
-    fine_size: int = 97,
-    method: str = "transform_bicgstab",
 ) -> pd.DataFrame:
     """Measure the score's relative error at the final time while one step size varies.
 
@@ -59,10 +60,10 @@ def convergence(
     sizes : sequence of int
         Nodes per side; the march then takes N proportional to 1 / h^2, so that the error in time
         falls as fast as the error in space.
-    boundaries : sequence of str
     fine_size : int
     method : str
         Linear solver.
+    boundaries : sequence of str
 
     Returns
     -------
@@ -136,4 +137,5 @@ def _row(boundary, varied, n_nodes, n_steps, step_size, method) -> dict:
 )
 def study_convergence(data, time_steps, sizes, fine_size):
     """Measure the orders of convergence against a closed-form solution."""
-    return {"convergence": convergence(time_steps, sizes, fine_size=fine_size)}
+    table = convergence(time_steps, sizes, fine_size=fine_size, method="transform_bicgstab")
+    return {"convergence": table}

@@ -26,7 +26,7 @@ def diversity(bank: SystemBank, seeds: SeedAssignment, dimension: int) -> pd.Dat
             "own": own_basis(bank, position, dimension),
         }
         for basis, basis_of in bases.items():
-            result = project(bank, position, targets, basis_of, dimension)
+            result = project(bank, position, targets, basis_of, dimension, start="previous")
             rows.append(
                 {
                     "step": int(step),

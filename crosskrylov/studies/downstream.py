@@ -19,8 +19,8 @@ def downstream(
     steps: np.ndarray,
     exact: np.ndarray,
     trajectories: Mapping[str, np.ndarray],
+    variants: Sequence[str],
     baseline: str | None = None,
-    variants: Sequence[str] = ("row", "sum"),
     seed: int = 0,
 ) -> pd.DataFrame:
     """Embed the images with every solver's scores and with the exact ones, and compare.
@@ -36,10 +36,10 @@ def downstream(
         Exact log-densities at these steps.
     trajectories : mapping
         Solver name to log-densities of the same shape.
-    baseline : str, optional
-        Solver that the others are also compared with.
     variants : sequence of {"row", "sum"}
         Readings of the embedding.
+    baseline : str, optional
+        Solver that the others are also compared with.
     seed : int
         Seed of the embedding's noise, the same for all: it cancels in the differences.
 
@@ -119,8 +119,8 @@ def study_downstream(data, variants):
         data.exact["steps"],
         data.exact["log_density"],
         data.trajectories,
-        data.baseline,
         variants,
+        data.baseline,
         data.seed,
     )
     return {"downstream": table}

@@ -29,7 +29,15 @@ def pairwise_residuals(bank: SystemBank, position: int, dimension: int, projecti
     residuals = np.empty((bank.n_images, bank.n_images))
     for seed in everyone:
         basis = bases.basis(seed)
-        result = project(bank, position, everyone, lambda t, m, b=basis: b, dimension, projection)
+        result = project(
+            bank,
+            position,
+            everyone,
+            lambda t, m, b=basis: b,
+            dimension,
+            projection,
+            start="previous",
+        )
         residuals[seed] = result.relative_residuals
     return residuals, result.start_residuals
 
@@ -114,8 +122,9 @@ def seed_choice(
     bank: SystemBank,
     dimension: int,
     n_seeds: Sequence[int],
+    *,
+    random_draws: int,
     selections: Sequence[str] = SELECTIONS,
-    random_draws: int = 5,
     seed: int = 0,
     projection: str = "galerkin",
 ) -> pd.DataFrame:
@@ -146,6 +155,7 @@ def seed_choice(
                         joint_seed_basis(bank, position, chosen.seeds, total),
                         total,
                         projection,
+                        start="previous",
                     ).relative_residuals
                     for basis, values in (("nearest", nearest), ("joint", joint)):
                         rows.append(

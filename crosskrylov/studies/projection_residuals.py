@@ -23,7 +23,8 @@ def projection_residuals(
     seeds: SeedAssignment,
     dimension: int,
     march_section: Mapping | None = None,
-    method: str = "transform_bicgstab",
+    *,
+    method: str,
 ) -> pd.DataFrame:
     """Project the first system of every time step and image onto its seed's Krylov space.
 
@@ -118,5 +119,12 @@ def _projected(systems: LinearSystems, seeds: SeedAssignment, dimension: int) ->
 )
 def study_projection_residuals(data, dimension):
     """Follow the residuals of seeds and targets along a march: start, projected, refined."""
-    table = projection_residuals(data.equation, data.log_density, data.seeds, dimension, data.march)
+    table = projection_residuals(
+        data.equation,
+        data.log_density,
+        data.seeds,
+        dimension,
+        data.march,
+        method="transform_bicgstab",
+    )
     return {"projection_residuals": table}

@@ -68,7 +68,9 @@ def subspace_dimension(
         for basis, basis_of in bases.items():
             for projection in PROJECTIONS:
                 for m in sorted({0, *dimensions}):
-                    result = project(bank, position, targets, basis_of, m, projection)
+                    result = project(
+                        bank, position, targets, basis_of, m, projection, start="previous"
+                    )
                     if m > 0 and result.dimensions.max() <= m // 2:
                         continue  # too few vectors: the row would repeat a smaller dimension's
                     rows.append(

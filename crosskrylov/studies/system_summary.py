@@ -43,7 +43,7 @@ def _inverse_one_norm(inverse: spla.LinearOperator) -> float:
 
 def system_summary(
     bank: SystemBank,
-    n_conditioned: int = 3,
+    n_conditioned: int,
     frozen: pd.DataFrame | None = None,
     solvers: Mapping[str, Mapping] | None = None,
 ) -> pd.DataFrame:

@@ -25,8 +25,8 @@ def time_to_residual(
     bank: SystemBank,
     solvers: Mapping[str, Mapping],
     tolerances: Sequence[float],
-    seeds: SeedAssignment | None = None,
-    repeats: int = 1,
+    seeds: SeedAssignment | None,
+    repeats: int,
     n_threads: int = 1,
 ) -> pd.DataFrame:
     """Solve every system of the bank with every solver to every tolerance.
@@ -38,7 +38,7 @@ def time_to_residual(
         Name to {"method", "options"}.
     tolerances : sequence of float
         True relative residuals to reach.
-    seeds : SeedAssignment, optional
+    seeds : SeedAssignment or None
         For cross-matrix solvers.
     repeats : int
         Timed repetitions; the one with the median total time is kept.
@@ -75,8 +75,8 @@ def solve_bank(
     name: str,
     entry: Mapping,
     tolerances: Sequence[float],
-    seeds: SeedAssignment | None = None,
-    repeats: int = 1,
+    seeds: SeedAssignment | None,
+    repeats: int,
     n_threads: int = 1,
     reference: np.ndarray | None = None,
 ) -> tuple[pd.DataFrame, np.ndarray]:
@@ -138,7 +138,7 @@ def _solve_timed(bank, position, method, options, tolerance, seeds, repeats) -> 
     runs = []
     for _ in range(repeats):
         solver = make_solver(method, options)
-        systems = bank.systems(position, tolerance)
+        systems = bank.systems(position, tolerance, start="previous")
         memory = PeakMemory()
         started = time.perf_counter()
         solver.prepare(bank.problem, bank.log_density, seeds)

@@ -87,6 +87,18 @@ def test_rule_has_log_environment_and_benchmark(jobs):
         assert bool(rule.benchmark) != bool(rule.ruleinfo.cache), name
 
 
+def test_outputs_of_the_report_have_labels(jobs):
+    """The report names what it shows by its labels, else by the file's path."""
+    shown = {
+        f"{name}: {file}": file.flags["report"]
+        for name, rule in jobs.items()
+        for file in rule.output
+        if "report" in file.flags
+    }
+    assert len(shown) > 10
+    assert [place for place, entry in shown.items() if not entry.labels] == []
+
+
 def test_benchmark_files_of_two_rules_differ(jobs):
     """seconds.tsv tells rules apart by the paths of their benchmark files."""
     patterns = {name: rule.benchmark.regex() for name, rule in jobs.items() if rule.benchmark}
@@ -111,8 +123,7 @@ def test_script_has_a_main_and_runs_only_under_snakemake(script):
     assert "main" in functions
     guard = tree.body[-1]
     assert ast.unparse(guard.test) == "__name__ == '__main__'"
-    frames = ("run_job(main, snakemake)", "with logged(snakemake.log[0])")
-    assert ast.unparse(guard.body[0]).startswith(frames)
+    assert [ast.unparse(line) for line in guard.body] == ["run_job(main, snakemake)"]
     assert "snakemake.config" not in script.read_text()
 
 

@@ -76,6 +76,7 @@ rule engine_table:
             "results/tables/engine.tsv",
             caption="../report/engine.rst",
             category="Engine",
+            labels={"table": "engine"},
         ),
     log:
         "results/logs/engine_table.log",

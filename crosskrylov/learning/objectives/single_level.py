@@ -37,11 +37,12 @@ class SingleLevelObjective:
         self,
         embedded: torch.Tensor,
         times: torch.Tensor,
-        final_time: float = 1.0,
-        noise: float = 0.1,
-        diffusion: float = 0.5,
-        images_per_batch: int = 1,
-        scaled: bool = False,
+        *,
+        final_time: float,
+        noise: float,
+        diffusion: float,
+        images_per_batch: int,
+        scaled: bool,
     ):
         if embedded.ndim != 5 or embedded.shape[1] != len(times):
             raise ShapeError(

@@ -32,10 +32,10 @@ def denoise_published(
     network: torch.nn.Module,
     start: torch.Tensor,
     *,
-    steps: int = 50,
-    final_time: float = 1.0,
-    diffusion: float = 0.5,
-    noise_scale: float = 0.1,
+    steps: int,
+    final_time: float,
+    diffusion: float,
+    noise_scale: float,
     output_noise: float = 1.0,
     seed: int = 0,
     keep: int = 0,
@@ -93,7 +93,7 @@ def denoise_from_level(
     levels: NoiseLevels,
     *,
     noise: float,
-    steps: int = 50,
+    steps: int,
     keep: int = 0,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Denoise with a noise predictor: DDIM from the level whose noise is that of ``start``.

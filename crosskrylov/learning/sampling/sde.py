@@ -108,7 +108,8 @@ def sample_langevin(
     generator: torch.Generator,
     device: torch.device,
     preconditioner: Preconditioner | None = None,
-    snr: float = 0.16,
+    *,
+    snr: float,
     steps_per_level: int = 2,
 ) -> torch.Tensor:
     """Annealed Langevin dynamics, optionally preconditioned (PDS); see `sample_reverse_sde`.

@@ -41,8 +41,12 @@ def test_row_variant_uses_the_row_derivative_only_and_stays_in_range(problem):
     )
     np.testing.assert_array_equal(a, b)
     assert a.min() == 0 and a.max() == 1
-    quiet = embed_images(images, scores, times, variant="row", noise_scale=0.0).images
-    noisy = embed_images(images, scores, times, variant="row", noise_scale=0.1).images
+    quiet = embed_images(
+        images, scores, times, variant="row", noise_scale=0.0, diffusion=0.5
+    ).images
+    noisy = embed_images(
+        images, scores, times, variant="row", noise_scale=0.1, diffusion=0.5
+    ).images
     assert 0 < np.abs(quiet - noisy).max() < 0.5
 
 
@@ -52,7 +56,7 @@ def test_drift_moves_the_image_where_there_is_no_score(problem, variant, directi
     images, scores, times = problem
     drift = np.zeros((4, 2, 5, 5))
     drift[:, 0], drift[:, 1] = 0.02, 0.03
-    options = {"variant": variant, "steps": 4, "noise_scale": 0.0}
+    options = {"variant": variant, "diffusion": 0.5, "steps": 4, "noise_scale": 0.0}
     moved = embed_images(0.5 * images, 0 * scores, times, drift=drift, **options).images
     f = (0.02, 0.05)[directions - 1]
     expected = 0.5 * images[:, None] + f * times[:, None, None, None]
@@ -71,7 +75,7 @@ def test_drift_of_a_problem_at_its_stored_steps():
 def test_none_keeps_images_and_a_zero_score_moves_nothing(problem):
     images, scores, times = problem
     for s, variant in ((scores, "none"), (0 * scores, "sum")):
-        result = embed_images(images, s, times, variant=variant)
+        result = embed_images(images, s, times, variant=variant, diffusion=0.5)
         np.testing.assert_array_equal(result.images, np.repeat(images[:, None], 4, axis=1))
         assert result.displacement_rms.max() == 0
 
@@ -80,9 +84,11 @@ def test_scores_per_channel_move_channels_differently(problem):
     images, _, times = problem
     scores = np.zeros((6, 4, 2, 5, 5))
     scores[1] = 1.0  # image 0, channel 1
-    moved = embed_images(images, scores, times, variant="sum").displacement_rms
+    moved = embed_images(images, scores, times, variant="sum", diffusion=0.5).displacement_rms
     assert moved[0].min() > 0 and moved[1].max() == 0
-    change = embed_images(images, scores, times, variant="sum").images[0, -1] - images[0]
+    change = (
+        embed_images(images, scores, times, variant="sum", diffusion=0.5).images[0, -1] - images[0]
+    )
     assert np.abs(change[1]).min() > 0 and np.abs(change[[0, 2]]).max() == 0
 
 
@@ -100,13 +106,13 @@ def test_embedded_times_follow_the_stored_steps(time_steps, stored):
 def test_bad_input_is_named(problem):
     images, scores, times = problem
     with pytest.raises(ConfigError, match=r"'both'.*row, sum, none"):
-        embed_images(images, scores, times, variant="both")
+        embed_images(images, scores, times, variant="both", diffusion=0.5)
     with pytest.raises(ShapeError, match=r"\(2, 4, 2, 5, 4\)"):
-        embed_images(images, scores[..., :4], times)
+        embed_images(images, scores[..., :4], times, diffusion=0.5)
     with pytest.raises(ShapeError, match="2 images of 3 channels"):
-        embed_images(images, np.concatenate([scores, scores]), times)
+        embed_images(images, np.concatenate([scores, scores]), times, diffusion=0.5)
     with pytest.raises(ShapeError, match=r"drift has shape \(2, 5, 5\)"):
         embed_images(images, scores, times, drift=np.zeros((2, 5, 5)))
     scores[0, 0] = np.nan
     with pytest.raises(DataError, match="NaN"):
-        embed_images(images, scores, times)
+        embed_images(images, scores, times, diffusion=0.5)

@@ -17,7 +17,10 @@ TRAINING = {"diffusion": 0.5, "noise_levels": 50, "sigma_min": 0.05, "sigma_max"
 
 def objective(name, experiment, images, embedded=None):
     """Return a model's objective as an experiment builds it."""
-    options = {"budget": {"batch_size": 16}, "single_image": {"batch_size": 1, "times": [1.0]}}
+    options = {
+        "budget": {"batch_size": 16, "times": ()},
+        "single_image": {"batch_size": 1, "times": [1.0]},
+    }
     return make_objective(
         model_entry(name, experiment),
         experiment,
@@ -25,8 +28,16 @@ def objective(name, experiment, images, embedded=None):
         embedded,
         TRAINING,
         noise=0.1,
+        final_time=1.0,
         **options[experiment],
     )
+
+
+def single_level(embedded, times, **changes):
+    """Return the single-level objective with g = 0.5, so that 1 / (2 g^2) = 2."""
+    settings = {"final_time": 1.0, "noise": 0.2, "diffusion": 0.5}
+    settings |= {"images_per_batch": 1, "scaled": False}
+    return SingleLevelObjective(embedded, times, **(settings | changes))
 
 
 class Oracle(torch.nn.Module):
@@ -71,8 +82,8 @@ def test_linear_levels_are_those_of_diffusers():
 
 def test_published_loss_vanishes_for_the_exact_score_of_one_image(images):
     image = images[:1]
-    objective = SingleLevelObjective(
-        image[:, None].expand(-1, 3, -1, -1, -1), torch.tensor([0.1, 0.5, 1.0]), noise=0.2
+    objective = single_level(
+        image[:, None].expand(-1, 3, -1, -1, -1), torch.tensor([0.1, 0.5, 1.0])
     )
     exact = Oracle(lambda x, t: (image - x) / 0.2**2)
     assert objective.loss(exact, generator()) < 1e-9
@@ -83,8 +94,8 @@ def test_published_loss_vanishes_for_the_exact_score_of_one_image(images):
 
 def test_scaled_output_is_the_same_loss_of_another_network(images):
     embedded, times = images[:, None], torch.ones(1)
-    published = SingleLevelObjective(embedded, times, noise=0.2)
-    scaled = SingleLevelObjective(embedded, times, noise=0.2, scaled=True)
+    published = single_level(embedded, times)
+    scaled = single_level(embedded, times, scaled=True)
     a_score = Oracle(lambda x, t: x.cos())
     expected = published.loss(a_score, generator(2))
     times_noise = Oracle(lambda x, t: 0.2 * x.cos())
@@ -94,7 +105,7 @@ def test_scaled_output_is_the_same_loss_of_another_network(images):
 
 def test_published_times_are_scaled_to_the_network_range(images):
     seen = []
-    objective = SingleLevelObjective(images[:1, None], torch.tensor([1.0]), final_time=2.0)
+    objective = single_level(images[:1, None], torch.tensor([1.0]), final_time=2.0)
     objective.loss(Oracle(lambda x, t: seen.append(t) or x), generator())
     assert seen[0].tolist() == [500.0]
 
@@ -191,6 +202,7 @@ def test_a_batch_holds_every_step_of_so_many_images(images):
         batch_size=6,
         times=[0.2, 0.6, 1.0],
         noise=0.1,
+        final_time=1.0,
     )
     seen = []
     built.loss(Oracle(lambda x, t: seen.append(t) or x), generator())

@@ -84,7 +84,8 @@ def test_published_denoiser_is_the_iteration_written_out():
         return SimpleNamespace(sample=(image - x) / 0.5**2)
 
     start = noised_start(image, 0.506, seed=1)
-    result, path = denoise_published(network, start, steps=4, noise_scale=0.0, keep=5)
+    options = {"steps": 4, "final_time": 1.0, "diffusion": 0.5}
+    result, path = denoise_published(network, start, **options, noise_scale=0.0, keep=5)
     x = start.clamp(0, 1)
     for k in range(4):
         torch.testing.assert_close(path[k], x)
@@ -96,9 +97,11 @@ def test_published_denoiser_is_the_iteration_written_out():
     def scaled_network(x, t):
         return SimpleNamespace(sample=0.3 * network(x, t).sample)
 
-    scaled, _ = denoise_published(scaled_network, start, steps=4, noise_scale=0.0, output_noise=0.3)
+    scaled, _ = denoise_published(
+        scaled_network, start, **options, noise_scale=0.0, output_noise=0.3
+    )
     torch.testing.assert_close(scaled, result)
-    noisy, _ = denoise_published(network, start, steps=4, noise_scale=0.1)
+    noisy, _ = denoise_published(network, start, **options, noise_scale=0.1)
     assert 0 < (noisy - result).abs().max() < 0.3
 
 

@@ -150,10 +150,10 @@ def test_unknown_features_and_unsuitable_sizes_are_named():
 def test_inception_weights_are_checked(tmp_path):
     path = tmp_path / "weights.pth"
     with pytest.raises(DataError, match=r"metrics\.inception\.weights.*does not exist"):
-        InceptionFeatures(path)
+        InceptionFeatures(path, download=False, sha256="")
     path.write_bytes(b"not the weights")
     with pytest.raises(DataError, match=r"SHA-256 \w{8}.*expected 6726825d"):
-        InceptionFeatures(path)
+        InceptionFeatures(path, download=False, sha256="")
 
 
 def test_failed_download_leaves_nothing(tmp_path, monkeypatch):
@@ -161,7 +161,7 @@ def test_failed_download_leaves_nothing(tmp_path, monkeypatch):
         "crosskrylov.metrics.inception.WEIGHTS_URL", (tmp_path / "nowhere").as_uri()
     )
     with pytest.raises(DataError, match="could not be downloaded"):
-        InceptionFeatures(tmp_path / "weights.pth", download=True)
+        InceptionFeatures(tmp_path / "weights.pth", download=True, sha256="")
     assert list(tmp_path.iterdir()) == []
 
 

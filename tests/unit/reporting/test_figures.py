@@ -39,15 +39,17 @@ def downstream_table():
     images = np.random.default_rng(0).random((5, 1, 10, 10), dtype=np.float32)
     moved = exact + 0.1 * np.linspace(0, 1, 10)[:, None]
     trajectories = {"a": exact, "b": moved}
-    return downstream(images, stored.problem, np.array([4]), exact, trajectories, "a")
+    return downstream(
+        images, stored.problem, np.array([4]), exact, trajectories, ["row", "sum"], "a"
+    )
 
 
 TABLES = {
     "seconds_per_image": seconds_per_image,
     "projection_residuals": lambda: projection_residuals(
-        EQUATION, smooth_log_density(), seeds(), 4
+        EQUATION, smooth_log_density(), seeds(), 4, method="transform_bicgstab"
     ),
-    "time_to_residual": lambda: time_to_residual(bank(), SOLVERS, [1e-4, 1e-8], seeds()),
+    "time_to_residual": lambda: time_to_residual(bank(), SOLVERS, [1e-4, 1e-8], seeds(), 1),
     "subspace_dimension": lambda: subspace_dimension(bank(), seeds(), [2, 4]),
     "likeness": lambda: likeness_pairs(bank(), 4),
     "seed_choice": lambda: seed_choice(bank(), 4, [1, 2], random_draws=2),
@@ -67,7 +69,7 @@ TABLES = {
     ),
     "system_summary": lambda: system_summary(bank(), 1),
     "downstream": downstream_table,
-    "convergence": lambda: convergence([2, 4], [9, 17], fine_size=17),
+    "convergence": lambda: convergence([2, 4], [9, 17], fine_size=17, method="transform_bicgstab"),
 }
 
 
