@@ -112,7 +112,7 @@ def test_bad_input_is_named(problem):
     with pytest.raises(ShapeError, match="2 images of 3 channels"):
         embed_images(images, np.concatenate([scores, scores]), times, diffusion=0.5)
     with pytest.raises(ShapeError, match=r"drift has shape \(2, 5, 5\)"):
-        embed_images(images, scores, times, drift=np.zeros((2, 5, 5)))
+        embed_images(images, scores, times, diffusion=0.5, drift=np.zeros((2, 5, 5)))
     scores[0, 0] = np.nan
     with pytest.raises(DataError, match="NaN"):
         embed_images(images, scores, times, diffusion=0.5)
