@@ -7,6 +7,7 @@ OUTPUTS: results/{images}/seed{seed}/embedded.npz,
 
 import os
 
+from crosskrylov.planning import sources
 from crosskrylov.planning.training import RUN
 
 # Threads of GNU OpenMP spin for milliseconds before they sleep. Where anything else runs on the same
@@ -25,7 +26,7 @@ wildcard_constraints:
 trained_model = of_run(training.trained_model, "experiment", "model")
 training_section = of_run(training.training_section, "experiment", "model")
 embedded_images = of_run(training.embedded_images, "experiment", "images", "model", "seed")
-frechet_features = of_run(training.frechet_features, "images")
+frechet_features = of_run(sources.frechet_features, "images")
 
 
 rule embed_scores:
