@@ -5,6 +5,7 @@ import numpy as np
 from crosskrylov.solvers.base import LinearSystems, register
 from crosskrylov.solvers.cross_matrix import (
     CrossMatrixSolver,
+    check_option,
     check_rank_tolerance,
     missing_seed,
     seed_positions,
@@ -34,17 +35,24 @@ class CrossMatrixGalerkin(CrossMatrixSolver):
     rebuild : {"step", "iteration"}
         Keep the bases for all Picard iterations of a time step (published), or build new ones in
         every iteration in which the seed still takes part.
+    refresh_steps : int
+        Build new bases every so many time steps (1: in every step, published).
     **options
         See `CrossMatrixSolver`.
     """
 
-    def __init__(self, dimension: int = 20, rebuild: str = "step", **options):
+    def __init__(
+        self, dimension: int = 20, rebuild: str = "step", refresh_steps: int = 1, **options
+    ):
         super().__init__(dimension, **options)
         check_choice("rebuild", rebuild, REBUILDS)
         self.rebuild = rebuild
+        self.refresh_steps = check_option("refresh_steps", refresh_steps, 1)
 
     def _update(self, systems):
-        new_step = systems.step != self._step
+        new_step = self._step is None or not (
+            self._step <= systems.step < self._step + self.refresh_steps
+        )
         if not new_step and self.rebuild == "step":
             return
         positions = seed_positions(self._seeds, systems)
@@ -108,4 +116,4 @@ class CrossMatrixJoint(CrossMatrixGalerkin):
             raise missing_seed(self._seeds, absent[0], seeds, self.name)
         bases = self._bases(seeds)
         joint = joint_basis([bases.basis(p) for p in range(len(present))], self.rank_tolerance)
-        self._spaces = [SplitProducts(joint, seeds.matrix.take(0))] * len(self._spaces)
+        self._spaces = [SplitProducts(joint, seeds.matrix.mean())] * len(self._spaces)
