@@ -4,6 +4,8 @@ The distance of a target t to an image s is the relative 2-norm of the differenc
 taken mean-free (Eq. 22): a constant shift of a log-density changes no score, hence no matrix.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from crosskrylov.errors import DataError, ShapeError
@@ -41,25 +43,36 @@ def feature_distances(targets: np.ndarray, seeds: np.ndarray) -> np.ndarray:
     return np.divide(np.sqrt(squared), scale, out=np.zeros_like(squared), where=scale > 0.0)
 
 
-def nearest_neighbour_chain(features: np.ndarray) -> np.ndarray:
-    """Return an order of images in which each is followed by the nearest one left (Eq. 22a).
+def nearest_neighbour_chain(n_items: int, distances: Callable[[int], np.ndarray]) -> np.ndarray:
+    """Return an order in which each item is followed by the nearest one left (Eq. 22a).
 
-    The chain begins with the first image; ties go to the lower index.  Cost: N^2 n operations.
+    The chain begins with the first item; ties go to the lower index.
 
     Parameters
     ----------
-    features : ndarray, shape (N, ...)
+    n_items : int
+    distances : callable
+        Distances of all items to the one at a position, shape (n_items,); any increasing function
+        of them will do.
 
     Returns
     -------
-    ndarray of int, shape (N,)
+    ndarray of int, shape (n_items,)
     """
-    rows = mean_free(features)
-    left = np.arange(len(rows))
     chain = [0]
-    left = left[1:]
+    left = np.arange(1, n_items)
     while left.size:
-        nearest = feature_distances(rows[left], rows[chain[-1]][None])[:, 0].argmin()
+        nearest = int(np.asarray(distances(chain[-1]))[left].argmin())
         chain.append(int(left[nearest]))
         left = np.delete(left, nearest)
     return np.array(chain)
+
+
+def likeness_chain(features: np.ndarray) -> np.ndarray:
+    """Return the images, features of shape (N, ...), in a chain of nearest neighbours (Eq. 22a)."""
+    rows = mean_free(features)
+
+    def distances(position):
+        return feature_distances(rows, rows[position][None])[:, 0]
+
+    return nearest_neighbour_chain(len(rows), distances)

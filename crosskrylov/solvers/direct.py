@@ -30,6 +30,18 @@ class _DirectSolver(LinearSolver):
         raise NotImplementedError
 
 
+def spsolve_or_raise(
+    matrix, rhs: np.ndarray, singular: DataError, permc_spec: str = "COLAMD"
+) -> np.ndarray:
+    """Return SpSolve's solution; raise ``singular`` if the matrix is."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", spla.MatrixRankWarning)
+        try:
+            return spla.spsolve(matrix, rhs, permc_spec=permc_spec)
+        except (spla.MatrixRankWarning, RuntimeError) as error:
+            raise singular from error
+
+
 def _singular(systems: LinearSystems) -> DataError:
     return DataError(
         f"A matrix of time step {systems.step} is singular to working precision; check the image, "
@@ -60,12 +72,7 @@ class SpSolve(_DirectSolver):
         self.permc_spec = _check_ordering(permc_spec)
 
     def _solve_one(self, matrix, rhs, systems):
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", spla.MatrixRankWarning)
-            try:
-                return spla.spsolve(matrix, rhs, permc_spec=self.permc_spec)
-            except (spla.MatrixRankWarning, RuntimeError) as error:
-                raise _singular(systems) from error
+        return spsolve_or_raise(matrix, rhs, _singular(systems), self.permc_spec)
 
 
 @register("splu", family="direct")

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse.linalg as spla
 
-from crosskrylov.equation.likeness import nearest_neighbour_chain
+from crosskrylov.equation.likeness import likeness_chain
 from crosskrylov.errors import ConfigError
 from crosskrylov.solvers.base import LinearSolver, LinearSystems, Solution, register
 from crosskrylov.solvers.cross_matrix import check_option
@@ -200,7 +200,7 @@ class RecycledGcrot(LinearSolver):
         n_images = len(log_density)
         rank = np.arange(n_images)
         if self.order == "nearest" and self.recycle == "images":
-            rank[nearest_neighbour_chain(np.asarray(log_density))] = np.arange(n_images)
+            rank[likeness_chain(np.asarray(log_density))] = np.arange(n_images)
         self._rank = rank
         self._carried: dict[int, np.ndarray] = {}
 
