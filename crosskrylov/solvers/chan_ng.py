@@ -1,4 +1,4 @@
-"""Chan and Ng's projection with adaptive reseeding (Eqs. 16, 17 and 17b)."""
+"""Chan and Ng's projection with adaptive reseeding (Eqs. 16, 17 and 21b)."""
 
 import math
 import time
@@ -51,7 +51,7 @@ def grow_space(
     max_dimension: int,
     projection: str = "galerkin",
 ) -> SeedSpace:
-    """Grow K_m(A_s, r_s) until the seed's residual is at most ``goal`` (Eqs. 16 and 17b).
+    """Grow K_m(A_s, r_s) until the seed's residual is at most ``goal`` (Eqs. 16 and 21b).
 
     Arnoldi's method with classical Gram-Schmidt, done twice.  The residual after m steps follows
     from the row z with z H = 0 and z_1 = 1: it is ||r_s|| / |z_(m+1)| in the full orthogonalisation
@@ -128,12 +128,12 @@ class CrossMatrixChanNg(LinearSolver):
     Of the systems of a call (one time step and nonlinear iteration) the one with the largest
     relative residual becomes the seed.  Its Krylov space grows until its own system meets the
     tolerance, and all remaining systems are projected onto that space (Eq. 17).  The next seed is
-    the worst one left, started from what the projections have made of it (Eq. 17b), until all
+    the worst one left, started from what the projections have made of it (Eq. 21b), until all
     systems meet the tolerance.  No preselected seeds and no refinement by another method.
 
     Cost per seed: m products with A_s and 8 m^2 HW operations.  Cost per seed and remaining system:
     one to three products with A_t and 4 m HW operations for each, in products of matrices over
-    all systems (Eq. 17a).  ``iterations`` of a system counts its products with A: those of its own
+    all systems (Eq. 21a).  ``iterations`` of a system counts its products with A: those of its own
     spaces and those of its projections.  Without ``inner_tolerance`` a projection forms A_t V from
     shared parts at 2 m HW multiply-adds, which no count shows, and V'A_t V at 2 m^2 HW.
 

@@ -141,7 +141,7 @@ class CrossMatrixSolver(LinearSolver):
     refine_preconditioner : {"none", "transform"}
         "transform": Eq. 14.
     inner_tolerance : float or None
-        Galerkin without recycling: solve the small systems of all targets by iteration (Eq. 17a)
+        Galerkin without recycling: solve the small systems of all targets by iteration (Eq. 21a)
         until ||V'r|| is at most this fraction of ||r||, which is cheaper the larger the space is;
         the default agrees with Eq. 17 to rounding, 0.01 to four digits of the residual.  None: form
         V'A_t V of every target.

@@ -1,4 +1,4 @@
-"""Galerkin projection of many targets without forming their small matrices (Eqs. 17 and 17a).
+"""Galerkin projection of many targets without forming their small matrices (Eqs. 17 and 21a).
 
 V'A_t V costs 2 m^2 HW operations per target, which for the joint space of several seeds is more
 than all that it saves.  The matrices of the small systems differ little from the reference's
@@ -63,7 +63,7 @@ class ReducedSpace:
         residual: np.ndarray,
         tolerance: float,
     ) -> ReducedProjection:
-        """Return corrections V y whose residuals are nearly orthogonal to V (Eq. 17a).
+        """Return corrections V y whose residuals are nearly orthogonal to V (Eq. 21a).
 
         y <- y + (V'A_s V)^-1 V'r goes on until ||V'r|| <= tolerance ||r||.  The residual then
         differs from that of the exact projection by at most kappa tolerance ||r||, with

@@ -196,7 +196,7 @@ def projected_corrections(
     residual : ndarray, shape (B, H, W)
     kind : {"galerkin", "least_squares"}
     inner_tolerance : float or None
-        Solve the small Galerkin systems by iteration (Eq. 17a) until ||V'r|| is at most this
+        Solve the small Galerkin systems by iteration (Eq. 21a) until ||V'r|| is at most this
         fraction of ||r||; None forms their matrices, as do least squares and systems for which
         the iteration is too slow.
     precision : {"float64", "float32"}
