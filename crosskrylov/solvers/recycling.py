@@ -106,7 +106,7 @@ def recycled_gcrot(
 
 
 def _directions(pairs, k, before):
-    """Return the newest k directions as unit vectors; without any, those there were before."""
+    """Return the newest k directions as unit vectors, none of the shape of ``before`` if none."""
     kept = [(u, np.linalg.norm(u)) for _, u in pairs]
     kept = [u / size for u, size in kept if np.isfinite(size) and size > 0.0]
     return np.array(kept[-k:]) if kept else before[:0]
