@@ -26,9 +26,10 @@ class CrossMatrixGalerkin(CrossMatrixSolver):
     method) is projected, x = x0 + V y with V'A_t V y = V'(b_t - A_t x0) (Eq. 17).
 
     Cost per seed and step: m products with A_s and 4 m^2 HW for the orthogonalisation.  Cost per
-    target: 2 m HW multiply-adds for A_t V (its image-independent part is shared), m^2 HW for the
-    small matrix, m^3 for its solution, two products with A_t; then 2 products per iteration of
-    the refinement.
+    target: a product with A_t and 4 m HW operations for each round of the small systems' iteration
+    (Eq. 21a; without ``inner_tolerance`` 2 m HW multiply-adds for A_t V, 2 m^2 HW operations for
+    the small matrix, m^3 for its solution and one product); then 2 products per iteration of the
+    refinement.  ``iterations`` counts those of the refinement.
 
     Parameters
     ----------
