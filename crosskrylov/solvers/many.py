@@ -102,7 +102,7 @@ def solve_many(
     """Solve A_i x_i = b_i for a sequence of sparse matrices of one size.
 
     Sharing a factorisation pays while matrices are alike and stops paying as they part; recycled
-    subspaces help where a single system takes hundreds of products.
+    directions save products where a single system takes hundreds, at a higher price for each.
 
     Parameters
     ----------
