@@ -60,6 +60,10 @@ class ImageFolder(Source):
         """Return the file of image ``index``."""
         return self.root / self._files[index]
 
+    def label(self, index: int) -> str | None:
+        """Return the class of image ``index``, None if there are no classes."""
+        return self.class_names[self._labels[index]] if self.class_names else None
+
 
 def list_images(root: Path) -> list[str]:
     """Return the relative paths of all image files below a folder, sorted.

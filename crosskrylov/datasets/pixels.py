@@ -183,11 +183,13 @@ def _decoded(path: Path) -> Iterator[tuple[Image.Image, str]]:
         with warnings.catch_warnings():
             # Pillow warns of large images and of damaged metadata; only damaged pixels matter here.
             warnings.simplefilter("ignore")
-            with Image.open(path, formats=_formats()) as image:
-                with memory.reserved(image, status.st_size, name):
-                    image.load()
-                    ImageOps.exif_transpose(image, in_place=True)
-                    yield image, name
+            with (
+                Image.open(path, formats=_formats()) as image,
+                memory.reserved(image, status.st_size, name),
+            ):
+                image.load()
+                ImageOps.exif_transpose(image, in_place=True)
+                yield image, name
     except DataError:
         raise
     except FileNotFoundError:

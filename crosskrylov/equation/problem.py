@@ -1,5 +1,6 @@
 """The forward process: diffusion coefficient g(t), drift f(x, t), grid, boundary, time steps."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -10,6 +11,7 @@ from scipy.integrate import quad
 from crosskrylov.equation.density import unit_spacing
 from crosskrylov.equation.stencil import BOUNDARIES, BorderGradient, Boundary, gradient
 from crosskrylov.errors import ConfigError
+from crosskrylov.runtime.declared import did_you_mean
 
 DriftField = Callable[[np.ndarray, np.ndarray, float], tuple[np.ndarray, np.ndarray]]
 
@@ -184,7 +186,7 @@ def _imported(path: str, key: str) -> Callable:
 
 
 def _diffusion_from_config(entry: Mapping, final_time: float) -> Diffusion:
-    kind = entry["kind"]
+    kind = entry.get("kind", "constant")
     if kind == "constant":
         return constant_diffusion(float(entry.get("g", 0.5)))
     if kind == "exponential":
@@ -201,7 +203,7 @@ def _diffusion_from_config(entry: Mapping, final_time: float) -> Diffusion:
 
 
 def _drift_from_config(entry: Mapping, final_time: float) -> DriftField | None:
-    kind = entry["kind"]
+    kind = entry.get("kind", "zero")
     if kind == "zero":
         return None
     center = float(entry.get("center", 0.5))
@@ -249,6 +251,58 @@ def problem_from_config(equation: Mapping, height: int, width: int) -> FokkerPla
         boundary=equation.get("boundary", "zero_padding"),
         border_gradient=equation.get("border_gradient", "one_sided"),
     )
+
+
+#: Keys of the config section, and of the sections inside it.
+_KEYS = {
+    "equation": (
+        *("final_time", "time_steps", "stored_steps", "boundary", "border_gradient"),
+        *("diffusion", "drift"),
+    ),
+    "equation.diffusion": ("kind", "g", "sigma", "beta_min", "beta_max", "path"),
+    "equation.drift": ("kind", "rate", "center", "beta_min", "beta_max", "path"),
+}
+_TEXTS = ("kind", "path", "boundary", "border_gradient")
+_WHOLE = ("time_steps", "stored_steps")
+_ANY_SIGN = ("rate", "center")
+
+
+def check_equation(equation: Mapping, name: str = "equation") -> None:
+    """Check a section ``equation`` that did not go through the config's schema.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown, a number is not finite or not positive, or more steps are to be stored
+        than there are.
+    """
+    for key, value in equation.items():
+        if key not in _KEYS[name]:
+            raise ConfigError(
+                f"{name}.{key} is unknown{did_you_mean(key, _KEYS[name])}; known are "
+                f"{', '.join(_KEYS[name])}."
+            )
+        if key in ("diffusion", "drift"):
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"{name}.{key} is {value!r}; it must be a section with a kind.")
+            check_equation(value, f"{name}.{key}")
+        elif key not in _TEXTS:
+            _check_number(f"{name}.{key}", key, value)
+    stored, steps = equation.get("stored_steps"), equation.get("time_steps", 100)
+    if stored is not None and stored > steps:
+        raise ConfigError(
+            f"equation.stored_steps is {stored}, but equation.time_steps is only {steps}: lower "
+            "the one or raise the other."
+        )
+
+
+def _check_number(name: str, key: str, value) -> None:
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or (value <= 0 and key not in _ANY_SIGN):
+        kind = "a finite number" if key in _ANY_SIGN else "a finite number above 0"
+        raise ConfigError(f"{name} is {value!r}; it must be {kind}.")
+    if key in _WHOLE and value != int(value):
+        raise ConfigError(f"{name} is {value!r}; it must be a whole number.")
 
 
 def evenly_spaced_steps(time_steps: int, count: int) -> np.ndarray:

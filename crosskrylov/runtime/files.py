@@ -7,6 +7,7 @@ half-written artifact behind, and an older artifact stays intact until the new o
 
 import errno
 import glob
+import hashlib
 import json
 import os
 import platform
@@ -294,6 +295,12 @@ def load_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
         raise DataError(
             f"{path} cannot be read as an archive of arrays ({error}): delete it and make it again."
         ) from error
+
+
+def file_sha256(path: str | os.PathLike) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:
