@@ -240,10 +240,10 @@ def _resumed(store: ScoreStore, manifest: dict, images, sizes) -> tuple[ScoreSto
             f"engine.memory_mb holds {sizes.most} images at a time, but {printable(store.path)} "
             f"was begun with {begun} per chunk; raise it, or overwrite the scores (--overwrite)."
         )
-    if manifest["n_images"] < len(store):
-        raise _OtherImagesError(f"{len(store)} images there, {manifest['n_images']} here")
     if images.names is not None:
         _arrange(store, images)
+    if manifest["n_images"] < len(store):
+        raise _OtherImagesError(f"{len(store)} images there, {manifest['n_images']} here")
     grown = {**manifest, "chunk_images": begun}
     whole = ScoreStore(store.path, grown)
     kept = Kept()
