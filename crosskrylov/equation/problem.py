@@ -1,6 +1,5 @@
 """The forward process: diffusion coefficient g(t), drift f(x, t), grid, boundary, time steps."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -264,6 +263,8 @@ _KEYS = {
 }
 _TEXTS = ("kind", "path", "boundary", "border_gradient")
 _WHOLE = ("time_steps", "stored_steps")
+#: Beyond it no number means anything here, and its square may be no number at all.
+_LARGEST = 1e100
 _ANY_SIGN = ("rate", "center")
 
 
@@ -298,9 +299,9 @@ def check_equation(equation: Mapping, name: str = "equation") -> None:
 
 def _check_number(name: str, key: str, value) -> None:
     number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or (value <= 0 and key not in _ANY_SIGN):
-        kind = "a finite number" if key in _ANY_SIGN else "a finite number above 0"
-        raise ConfigError(f"{name} is {value!r}; it must be {kind}.")
+    if not number or not abs(value) < _LARGEST or (value <= 0 and key not in _ANY_SIGN):
+        kind = "a number" if key in _ANY_SIGN else "a number above 0"
+        raise ConfigError(f"{name} is {value!r}; it must be {kind}, below {_LARGEST:g}.")
     if key in _WHOLE and value != int(value):
         raise ConfigError(f"{name} is {value!r}; it must be a whole number.")
 

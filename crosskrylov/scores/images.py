@@ -21,6 +21,8 @@ from crosskrylov.equation.density import checked_images, value_problem
 from crosskrylov.errors import ConfigError, DataError
 from crosskrylov.runtime.files import file_sha256, printable
 
+#: Sides above it, in pixels, are typing errors.
+MAX_SIZE = 100_000
 #: More images than a source is asked for by mistake only; their numbers alone fill 800 MB.
 MAX_IMAGES = 10**8
 
@@ -198,8 +200,11 @@ class FileImages(_Files):
     def __init__(self, paths, size: int, color: str = "rgb"):
         if size is None:
             raise ConfigError("The image size is missing: give --size (pixels), e.g. --size 64.")
-        if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 2:
-            raise ConfigError(f"The image size is {size!r}; it must be a whole number from 2 on.")
+        whole = isinstance(size, int | np.integer) and not isinstance(size, bool)
+        if not whole or not 2 <= size <= MAX_SIZE:
+            raise ConfigError(
+                f"The image size is {size!r}; it must be a whole number from 2 to {MAX_SIZE:,}."
+            )
         if color not in ("rgb", "grey"):
             raise ConfigError(f"color is {color!r}, which is unknown: use 'rgb' or 'grey'.")
         files: list[tuple[str, Path]] = []
