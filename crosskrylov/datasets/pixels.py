@@ -49,9 +49,14 @@ FORMATS = (
     "AVIF",
 )
 
-#: Memory that an image takes while it is decoded, cropped and resized, in bytes per pixel of the
-#: file (measured over all formats: at most 23, and 24.2 with transparency).
+#: Memory that an image takes while it is decoded, cropped and resized channel by channel, in bytes
+#: per pixel of the file (measured over all formats: at most 23, and 24.2 with transparency); and
+#: while it is decoded as a whole.
 BYTES_PER_PIXEL = 26
+WHOLE_BYTES_PER_PIXEL = 42
+
+#: Memory for one image where nobody sets a budget: 150 million pixels.
+DEFAULT_MEMORY = 4 * 10**9
 
 #: Weights of R, G and B in the grey value (ITU-R BT.601, what Pillow's mode L uses).
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -73,10 +78,10 @@ class DecodingMemory:
         self._freed = threading.Condition()
 
     @contextmanager
-    def reserved(self, image: Image.Image, n_file: int, name: str) -> Iterator[None]:
+    def reserved(self, image: Image.Image, per_pixel: int, name: str) -> Iterator[None]:
         """Wait for the memory that an image needs; DataError if it needs more than there is."""
         width, height = image.size
-        need = BYTES_PER_PIXEL * width * height + n_file
+        need = per_pixel * width * height
         if need > self.n_bytes:
             raise DataError(
                 f"image {name} is too large: its {width} x {height} pixels take "
@@ -131,7 +136,7 @@ def decode_image(path) -> np.ndarray:
         If the file is missing, no regular file, truncated, none of `FORMATS`, too large, or has
         values that are NaN or out of range.
     """
-    with _decoded(Path(path)) as (image, name):
+    with _decoded(Path(path), WHOLE_BYTES_PER_PIXEL) as (image, name):
         return np.stack(list(_planes(image, name)), axis=2)
 
 
@@ -156,7 +161,7 @@ def read_square(path, image_size: int, *, crop_size=None, upscale=False) -> np.n
     DataError
         As `decode_image` and `fit` do.
     """
-    with _decoded(Path(path)) as (image, name):
+    with _decoded(Path(path), BYTES_PER_PIXEL) as (image, name):
         width, height = image.size
         side = _square_side(height, width, image_size, name, crop_size, upscale)
         left, top = (width - side) // 2, (height - side) // 2
@@ -167,7 +172,7 @@ def read_square(path, image_size: int, *, crop_size=None, upscale=False) -> np.n
 
 
 @contextmanager
-def _decoded(path: Path) -> Iterator[tuple[Image.Image, str]]:
+def _decoded(path: Path, per_pixel: int) -> Iterator[tuple[Image.Image, str]]:
     """Yield the upright image in a file, and what to call it; all that goes wrong is a DataError.
 
     What decoders raise of a damaged file is of any type (OSError, SyntaxError, struct.error,
@@ -175,17 +180,16 @@ def _decoded(path: Path) -> Iterator[tuple[Image.Image, str]]:
     """
     name = printable(path)
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
+        if not stat.S_ISREG(path.stat().st_mode):
             # opening a pipe would wait for its writer, reading a device might never end
             raise DataError(f"image {name} is no regular file: replace or remove it.")
-        memory = _MEMORY.get() or DecodingMemory(2**62)
+        memory = _MEMORY.get() or DecodingMemory(DEFAULT_MEMORY)
         with warnings.catch_warnings():
             # Pillow warns of large images and of damaged metadata; only damaged pixels matter here.
             warnings.simplefilter("ignore")
             with (
                 Image.open(path, formats=_formats()) as image,
-                memory.reserved(image, status.st_size, name),
+                memory.reserved(image, per_pixel, name),
             ):
                 image.load()
                 ImageOps.exif_transpose(image, in_place=True)

@@ -54,6 +54,7 @@ _MANIFEST_KEYS: dict[str, type | tuple] = {
     "times": list,
     "chunk_images": int,
     "fingerprint": str,
+    "settings": dict,
 }
 _RECORD_KEYS: dict[str, type | tuple] = {
     "sha256": str,
@@ -162,7 +163,7 @@ class ScoreStore:
     @property
     def settings(self) -> dict[str, Any]:
         """Everything that the numbers depend on beside the images, with no default left out."""
-        return self.manifest.get("settings", {})
+        return self.manifest["settings"]
 
     # --- names and labels ------------------------------------------------------------------------
 

@@ -260,7 +260,7 @@ def precompute_scores(
             for number in todo:
                 started = time.perf_counter()
                 old = kept.partial.get(number)
-                before = np.array(store.chunk(number)) if old else None
+                before = store.chunk(number) if old else None
                 values, record = workers.compute(store.rows(number), bar.update, before, old)
                 seconds = time.perf_counter() - started + (old["seconds"] if old else 0.0)
                 store.write_chunk(number, values, record | {"method": method, "seconds": seconds})

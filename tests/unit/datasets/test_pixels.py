@@ -560,6 +560,9 @@ def test_a_bomb_takes_no_more_memory_than_the_budget(tmp_path):
     for name, side in (("bomb", 13300), ("large", 2000)):
         save(tmp_path / f"{name}.png", Image.new("RGB", (side, side)))
     assert (tmp_path / "bomb.png").stat().st_size < 2_000_000
+    for read in (decode_image, lambda path: read_square(path, 16)):  # without a budget
+        with pytest.raises(DataError, match=r"bomb\.png is too large: its 13300 x 13300"):
+            read(tmp_path / "bomb.png")
     code = (
         "import resource, sys\n"
         "from crosskrylov.datasets.pixels import *\n"

@@ -223,6 +223,30 @@ def test_new_images_are_appended_without_computing_the_old_again(tmp_path, folde
     np.testing.assert_allclose(store[6], alone[0], rtol=1e-12)
 
 
+def test_a_run_that_is_killed_while_the_store_grows_is_resumed(tmp_path, folder):
+    store = compute([folder], tmp_path / "scores", size=8, chunk_images=4)
+    before, manifest = store[:], (store.path / "manifest.json").read_bytes()
+    add(folder, "a/1.png", 1)
+
+    class PulledPlugError(Exception):
+        pass
+
+    def pull_plug(chunk):
+        raise PulledPlugError
+
+    with pytest.raises(PulledPlugError):
+        compute([folder], store.path, size=8, on_chunk=pull_plug)
+    for killed_earlier in (False, True):
+        (store.path / "chunk-00001.json").unlink()  # as between array and record
+        if killed_earlier:  # as between the names and the manifest
+            (store.path / "manifest.json").write_bytes(manifest)
+        made = []
+        again = compute([folder], store.path, size=8, on_chunk=made.append)
+        assert made == [1]
+        assert again.names[6] == "a/1.png"
+        np.testing.assert_allclose(again[:6], before, rtol=1e-12)
+
+
 def test_arrays_and_samples_grow_at_their_end(tmp_path):
     images = pixels(9)
     first = compute(images[:5], tmp_path / "scores", chunk_images=3)
@@ -445,6 +469,7 @@ def test_a_store_of_the_first_format_is_refused_with_the_way_on(tmp_path):
         {"times": ["a", "b"]},
         {"fingerprint": 3},
         {"quantity": None},
+        {"settings": []},
     ],
 )
 def test_an_impossible_manifest_is_a_sentence(tmp_path, capsys, changes):
