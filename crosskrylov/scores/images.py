@@ -103,23 +103,22 @@ class ArrayImages:
         self._images = checked_images(images)
         self.shape = self._images.shape
         self.origin: dict[str, Any] = {}
-        outside = [number for number in range(len(self._images)) if self._is_outside(number)]
+        axes = (1, 2, 3)
+        low, high = self._images.min(axis=axes), self._images.max(axis=axes)  # NaN if one is
+        self._suspect = ~((low >= 0) & (high <= 1))
+        outside = np.flatnonzero(self._suspect & ~np.isnan(low.astype(float)))
         if 2 * len(outside) > len(self._images):
-            first = outside[0]
-            raise DataError(
-                f"{len(outside)} of {len(self._images)} images have values outside [0, 1]: "
-                f"image number {first} {value_problem(self._images[first])}."
-            )
-
-    def _is_outside(self, index: int) -> bool:
-        """Return whether an image has values outside [0, 1]; a NaN alone is the image's affair."""
-        image = self._images[index]
-        return value_problem(image) is not None and not np.isnan(image).any()
+            problem = value_problem(self._images[outside[0]])
+            if problem is not None:  # no rounding
+                raise DataError(
+                    f"{len(outside)} of {len(self._images)} images have values outside [0, 1]: "
+                    f"image number {outside[0]} {problem}."
+                )
 
     def read(self, index: int) -> Picture:
         """Return image ``index``."""
         image = self._images[index]
-        problem = value_problem(image)
+        problem = value_problem(image) if self._suspect[index] else None
         if problem is not None:
             raise DataError(f"it {problem}")
         return Picture(image, {**self.about(index), "sha256": self._digest(index)})

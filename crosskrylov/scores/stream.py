@@ -116,7 +116,7 @@ class _Plan:
         return json.loads(json.dumps(settings, sort_keys=True, default=str))
 
     def sizes(self) -> _Sizes:
-        """Return what fits the memory budget.
+        """Return what fits the memory budget; a third of it is for decoding files.
 
         Raises
         ------
@@ -136,22 +136,23 @@ class _Plan:
                 f"{self.problem.height} x {self.problem.width} pixels needs {least / 1e6:.3g} MB; "
                 "raise it, or store fewer steps."
             )
+        # files are larger than the images that they become, and come before all else
+        reserved = min(budget // 3, budget - least) if self.images.decodes else 0
+        budget -= reserved
         block = max(1, options.n_block(self.problem) // self.channels)
         most = (budget - self.chunk_bytes_per_image) // self.block_bytes_per_image
         workers = min(options.n_workers, most)
         block = max(1, min(block, most // workers))
         left = budget - workers * block * self.block_bytes_per_image
         fitting = max(1, left // self.chunk_bytes_per_image)
-        # half of what is left is for decoding files, which are larger than the images
-        wanted = max(1, fitting // 2) if self.images.decodes else fitting
-        chunk = options.chunk_images or min(wanted, MAX_CHUNK_IMAGES)
+        chunk = options.chunk_images or min(fitting, MAX_CHUNK_IMAGES)
         if chunk > fitting:
             raise ConfigError(
                 f"engine.chunk_images is {chunk}, but engine.memory_mb {options.memory_mb:g} holds "
                 f"only {fitting} images at a time; lower the one or raise the other."
             )
         in_chunk = min(chunk, self.images.shape[0])
-        decoding = left - in_chunk * self.chunk_bytes_per_image
+        decoding = reserved + left - in_chunk * self.chunk_bytes_per_image
         return _Sizes(workers, block, chunk, fitting, decoding)
 
 

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from crosskrylov import precompute_scores
+from crosskrylov.datasets.pixels import BYTES_PER_PIXEL
 from crosskrylov.errors import ConfigError, DataError, ShapeError
 from crosskrylov.scores.images import ArrayImages, FileImages, SourceImages, as_images
 
@@ -163,8 +164,27 @@ def test_a_large_file_is_refused_by_the_memory_budget(tree, tmp_path):
     Image.new("RGB", (1500, 1500)).save(tree / "cat" / "large.png")
     store = compute([tree], tmp_path / "scores", size=8, memory_mb=10)
     assert [failure["name"] for failure in store.failures] == ["cat/large.png"]
-    assert "1500 x 1500 pixels take 59 MB" in store.failures[0]["reason"]
+    assert "1500 x 1500 pixels take 58 MB" in store.failures[0]["reason"]
     assert compute([tree], tmp_path / "scores", size=8).failures == []
+
+
+@pytest.mark.parametrize("size", [8, 64, 512])
+def test_a_photograph_fits_the_default_budget_whatever_the_workers(tree, size):
+    from crosskrylov.equation.density import density_options
+    from crosskrylov.equation.problem import problem_from_config
+    from crosskrylov.scores.engine_options import EngineOptions
+    from crosskrylov.scores.march_options import MarchOptions
+    from crosskrylov.scores.stream import _Plan
+
+    images = FileImages([tree], size)
+    steps = np.arange(1, 11)
+    for workers in (1, 16, 64):
+        options = EngineOptions(workers=workers)
+        plan = _Plan(
+            *(images, problem_from_config({}, size, size), steps, density_options(), options),
+            *(MarchOptions(), 0),
+        )
+        assert plan.sizes().decoding >= BYTES_PER_PIXEL * 24_000_000
 
 
 def test_black_images_without_offset_fail_alone(tmp_path):
