@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import import_module
 
 import numpy as np
@@ -10,7 +11,6 @@ from scipy.integrate import quad
 from crosskrylov.equation.density import unit_spacing
 from crosskrylov.equation.stencil import BOUNDARIES, BorderGradient, Boundary, gradient
 from crosskrylov.errors import ConfigError
-from crosskrylov.runtime.declared import did_you_mean
 
 DriftField = Callable[[np.ndarray, np.ndarray, float], tuple[np.ndarray, np.ndarray]]
 
@@ -279,10 +279,9 @@ def check_equation(equation: Mapping, name: str = "equation") -> None:
     """
     for key, value in equation.items():
         if key not in _KEYS[name]:
-            raise ConfigError(
-                f"{name}.{key} is unknown{did_you_mean(key, _KEYS[name])}; known are "
-                f"{', '.join(_KEYS[name])}."
-            )
+            near = get_close_matches(str(key), _KEYS[name], n=1)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            raise ConfigError(f"{name}.{key} is unknown{hint}; known are {', '.join(_KEYS[name])}.")
         if key in ("diffusion", "drift"):
             if not isinstance(value, Mapping):
                 raise ConfigError(f"{name}.{key} is {value!r}; it must be a section with a kind.")
