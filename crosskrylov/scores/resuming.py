@@ -117,7 +117,9 @@ def open_or_create(output, plan, settings, sizes, overwrite: bool) -> tuple[Scor
     text = json.dumps(settings, sort_keys=True)
     fingerprint = hashlib.sha256(text.encode()).hexdigest()
     for file in list(output.iterdir()):
-        if LEFTOVER.fullmatch(file.name):  # of a run that was killed while it wrote
+        if (
+            LEFTOVER.fullmatch(file.name) and file.is_file()
+        ):  # of a run that was killed while it wrote
             file.unlink(missing_ok=True)
     manifest = {
         "format": FORMAT,

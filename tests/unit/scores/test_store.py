@@ -569,7 +569,7 @@ def test_gathered_parts_are_a_store_that_can_be_resumed(tmp_path):
         ({"equation": {"diffusion": {"sigm": 3}}}, "equation.diffusion.sigm is unknown"),
         ({"equation": {"diffusion": {"g": float("nan")}}}, "equation.diffusion.g is nan"),
         ({"equation": {"diffusion": {"g": 1e200}}}, r"equation.diffusion.g is 1e\+200"),
-        ({"equation": {"diffusion": {"g": 1e80}}}, "must be finite"),
+        ({"equation": {"diffusion": {"g": 1e80}}}, "both must be finite"),
         ({"equation": {"diffusion": {"g": -1}}}, "equation.diffusion.g is -1"),
         ({"equation": {"diffusion": 0.5}}, "must be a section"),
         ({"equation": {"final_time": float("inf")}}, "equation.final_time is inf"),
