@@ -7,11 +7,11 @@ import scipy.linalg
 import scipy.sparse.linalg as spla
 
 from crosskrylov.equation.likeness import likeness_chain
+from crosskrylov.equation.transforms import TransformCache
 from crosskrylov.errors import ConfigError
 from crosskrylov.solvers.base import LinearSolver, LinearSystems, Solution, register
 from crosskrylov.solvers.cross_matrix import check_option
 from crosskrylov.solvers.refinement import (
-    TransformCache,
     check_choice,
     finish,
     make_fallback,
@@ -247,7 +247,8 @@ class RecycledGcrot(LinearSolver):
     def _preconditioner(self, systems):
         if self._transform is None:
             return None
-        transform, shape = self._transform.get(systems), systems.rhs.shape[1:]
+        transform = self._transform.get(systems.problem, systems.step, systems.rhs)
+        shape = systems.rhs.shape[1:]
         n = systems.matrix.n_unknowns
 
         def solve(vector):

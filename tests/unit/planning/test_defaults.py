@@ -33,6 +33,9 @@ OTHER_MEANINGS = {
     ("learning/objectives/index.py", "scaled"): "whether a model's output is scaled",
     ("learning/objectives/index.py", "start"): "what a model's denoising starts from",
     ("runtime/provenance.py", "folder"): "of a checkout",
+    ("scores/store.py", "images"): "whether a data set of scores gives the images too",
+    ("scores/torch_dataset.py", "images"): "whether a data set of scores gives the images too",
+    ("solvers/many.py", "method"): "of the systems of others",
     ("experiments/common.py", "noise"): "0 where an experiment has no single noise level",
     ("experiments/common.py", "final_time"): "1 where an experiment has no embedded times",
 }
