@@ -21,11 +21,6 @@ for name, shown in {**FIGURES, **IMAGE_FIGURES}.items():
         add_targets(target, expand("results/figures/{f}.{e}", f=name, e=["svg", "png"]))
 
 
-def kept_inputs(shown):
-    """Return the inputs of a table or figure; kept records stand for runs."""
-    return {name: kept_or_made(paths) for name, paths in shown.inputs.items()}
-
-
 wildcard_constraints:
     training_table=training.name_pattern(TABLES),
     training_figure=training.name_pattern(FIGURES),

@@ -32,11 +32,6 @@ FROZEN_PARTS = frozen_parts(config)
 
 
 @cache
-def march_files():
-    """Return what the table of solvers reads of the marches that are made, not kept."""
-    return _kept.march_files(config, is_made)
-
-
 if MARCHED:
     PRODUCTS.add_figure(
         "seconds_per_image",
