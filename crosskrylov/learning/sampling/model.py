@@ -30,11 +30,17 @@ class NoiseModel:
     @torch.no_grad()
     def at_level(self, x: torch.Tensor, level: float) -> torch.Tensor:
         """Return the predicted noise in ``x`` (B, C, H, W) at a level, possibly fractional."""
+        return self.differentiable_at_level(x, level)
+
+    def differentiable_at_level(self, x: torch.Tensor, level: float) -> torch.Tensor:
+        """Return what `at_level` returns, for a sampler that takes derivatives of it in ``x``."""
         self.evaluations += 1
         log_sigma = np.interp(level, np.arange(len(self.levels)), self._log_sigmas)
-        t = torch.full((len(x),), float(level), device=x.device)
+        # float64 states are for order studies, where a rounded level would be an error of its own
+        precision = torch.float64 if x.dtype == torch.float64 else torch.float32
+        t = torch.full((len(x),), float(level), device=x.device, dtype=precision)
         x = x.contiguous(memory_format=torch.channels_last)
-        eps = self.network(x, t).sample.float()
+        eps = self.network(x, t).sample.to(precision)
         if not self.clip:
             return eps
         signal = float(1 / np.sqrt(1 + np.exp(2 * log_sigma)))
@@ -44,8 +50,11 @@ class NoiseModel:
 
     def at_sigma(self, x: torch.Tensor, sigma: float) -> torch.Tensor:
         """Return the predicted noise in ``x`` = x_0 + sigma z (no signal scaling)."""
-        level = np.interp(np.log(sigma), self._log_sigmas, np.arange(len(self.levels)))
-        return self.at_level(x / np.sqrt(1 + sigma**2), float(level))
+        return self.at_level(x / np.sqrt(1 + sigma**2), self.level_of(sigma))
+
+    def level_of(self, sigma: float) -> float:
+        """Return the level, possibly fractional, whose noise is ``sigma``."""
+        return float(np.interp(np.log(sigma), self._log_sigmas, np.arange(len(self.levels))))
 
     def score(self, x: torch.Tensor, sigma: float) -> torch.Tensor:
         """Return the score of the density noised by ``sigma``: minus the noise over sigma."""
