@@ -41,11 +41,14 @@ class Samples:
         Network evaluations per image that were really made.
     seconds : float
         Time of sampling.
+    setup_evaluations : int
+        Network calls that were made once for all images, on batches of their own.
     """
 
     images: torch.Tensor
     function_evaluations: int
     seconds: float
+    setup_evaluations: int = 0
 
 
 def draw_samples(
@@ -120,12 +123,14 @@ def draw_samples(
     run = make_sampler(choice)
     generator = torch.Generator().manual_seed(seed)
     started = time.perf_counter()
-    parts, evaluations = [], 0
+    parts, evaluations, setup = [], 0, 0
     for first in range(0, n_samples, batch_size):
         shape = (min(batch_size, n_samples - first), *image_shape)
         model = NoiseModel(network, levels, clip)
         start = torch.randn(shape, generator=generator).to(device, dtype)
         x = run(model, start, function_evaluations, generator, **needs)
         evaluations = max(evaluations, model.evaluations)
+        setup += model.setup_evaluations
         parts.append(((x.float() + 1) / 2).clamp(0, 1).cpu())
-    return Samples(torch.cat(parts).contiguous(), evaluations, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return Samples(torch.cat(parts).contiguous(), evaluations, seconds, setup)

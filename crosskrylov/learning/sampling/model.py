@@ -1,5 +1,7 @@
 """A trained noise predictor as a function of image and noise level."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 
@@ -18,6 +20,13 @@ class NoiseModel:
     clip : bool
         Replace the prediction by the one whose implied x_0 lies in [-1, 1]. Done here once, so that
         every sampler gets it alike.
+
+    Attributes
+    ----------
+    evaluations : int
+        Network calls so far: what a sample costs.
+    setup_evaluations : int
+        Calls made once for all samples (statistics, searches), on batches of their own.
     """
 
     def __init__(self, network: torch.nn.Module, levels: NoiseLevels, clip: bool = True):
@@ -25,7 +34,18 @@ class NoiseModel:
         self.levels = levels
         self.clip = clip
         self.evaluations = 0
+        self.setup_evaluations = 0
         self._log_sigmas = np.log(levels.sigmas)
+
+    @contextmanager
+    def setup(self):
+        """Count the calls inside as made once for all samples."""
+        before = self.evaluations
+        try:
+            yield
+        finally:
+            self.setup_evaluations += self.evaluations - before
+            self.evaluations = before
 
     @torch.no_grad()
     def at_level(self, x: torch.Tensor, level: float) -> torch.Tensor:

@@ -33,6 +33,7 @@ SAMPLERS_PACKAGE = "crosskrylov.learning.sampling.samplers"
 #:     itself, in the variance-preserving scale, "unscaled" the same in the other scale
 #: needs : what it takes besides, of "filters" (PDS), "images" (training images in [-1, 1])
 #: fewest : fewest evaluations that its default options need
+#: adaptive : whether it chooses its number of evaluations itself
 _FACTS = ("about", "order", "evaluations_per_step", "stochastic")
 NEEDS = ("filters", "images")
 ENDS = ("zero", "scaled", "unscaled")

@@ -50,7 +50,11 @@ def denoised(model: NoiseModel, y: torch.Tensor, sigma: float) -> torch.Tensor:
 
 
 def exponential_increment(
-    sigmas: Sequence[float], outputs: Sequence[torch.Tensor], target: float, order: int
+    sigmas: Sequence[float],
+    outputs: Sequence[torch.Tensor],
+    target: float,
+    order: int,
+    exact: bool = False,
 ) -> torch.Tensor:
     """Return the step of DPM-Solver (noise form, multistep) in y: y_target = y + increment.
 
@@ -67,6 +71,10 @@ def exponential_increment(
         Level to go to.
     order : int
         1 to 3; lowered to the number of evaluations at hand.
+    exact : bool
+        Integrate the Taylor polynomial exactly. The published multistep formula (and that of
+        diffusers) has h (e^h - 1) / 2 for the integral of order two, and half of the curvature
+        term of order three, which leaves that at order two.
     """
     order = min(order, len(outputs))
     lambdas = -np.log(np.asarray(sigmas[-order:], dtype=float))[::-1]
@@ -77,12 +85,12 @@ def exponential_increment(
     if order > 1:
         first = h / (lambdas[0] - lambdas[1]) * (newest[0] - newest[1])
         if order == 2:
-            increment = increment - 0.5 * grown * first
+            increment = increment - (grown / h - 1 if exact else 0.5 * grown) * first
         else:
             r0 = (lambdas[0] - lambdas[1]) / h
             r1 = (lambdas[1] - lambdas[2]) / h
             change = first - (newest[1] - newest[2]) / r1
             slope, curvature = first + r0 / (r0 + r1) * change, change / (r0 + r1)
             increment = increment - (grown / h - 1) * slope
-            increment = increment - ((grown - h) / h**2 - 0.5) * curvature
+            increment = increment - (1 + exact) * ((grown - h) / h**2 - 0.5) * curvature
     return target * increment

@@ -6,8 +6,8 @@ from crosskrylov.learning.sampling.schedulers import sample_with_scheduler
 
 @register(
     "dpm_solver",
-    about="DPM-Solver of order 3 (2 from the start), multistep, in the noise",
-    order=2,  # its first step is of order one, and counts once
+    about="DPM-Solver with three evaluations, multistep, in the noise",
+    order=2,  # `crosskrylov.learning.sampling.steps.exponential_increment` says why
     evaluations_per_step=1,
     stochastic=False,
     scheduler="DPMSolverMultistepScheduler",

@@ -49,7 +49,7 @@ def corrected(
 @register(
     "lml",
     about="DPM-Solver with Levenberg-Marquardt-Langevin increments",
-    order=2,  # its first step is of order one, and counts once
+    order=2,  # that of the published third-order step, see `exponential_increment`
     evaluations_per_step=1,
     stochastic=False,
     fewest=4,

@@ -15,6 +15,7 @@ from crosskrylov.learning.sampling.registry import register, require_option
     evaluations_per_step=6,
     stochastic=False,
     ends="unscaled",
+    adaptive=True,
 )
 def ode_rk45(model, start, evaluations, generator, *, tolerance: float | None = None):
     """Solve dy/dsigma = eps(y, sigma) from the largest to the smallest trained level.
