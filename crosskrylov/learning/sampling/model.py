@@ -76,6 +76,19 @@ class NoiseModel:
         """Return the level, possibly fractional, whose noise is ``sigma``."""
         return float(np.interp(np.log(sigma), self._log_sigmas, np.arange(len(self.levels))))
 
+    @torch.no_grad()
+    def at_sigmas(self, x: torch.Tensor, sigmas: torch.Tensor) -> torch.Tensor:
+        """Return the predicted noise in ``x`` = x_0 + sigma z, with a sigma (B,) for each image."""
+        self.evaluations += 1
+        sigmas = sigmas.to(x)[:, None, None, None]
+        logs = np.log(sigmas.flatten().cpu().double().numpy())
+        places = np.interp(logs, self._log_sigmas, np.arange(len(self.levels)))
+        scaled = (x / (1 + sigmas**2).sqrt()).contiguous(memory_format=torch.channels_last)
+        eps = self.network(scaled, torch.as_tensor(places).to(x)).sample.to(x)
+        if not self.clip:
+            return eps
+        return (x - (x - sigmas * eps).clamp(-1, 1)) / sigmas
+
     def score(self, x: torch.Tensor, sigma: float) -> torch.Tensor:
         """Return the score of the density noised by ``sigma``: minus the noise over sigma."""
         return -self.at_sigma(x, sigma) / sigma

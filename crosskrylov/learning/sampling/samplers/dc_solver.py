@@ -121,9 +121,9 @@ class DcSolver:
         if self.ratios is None:
             with model.setup():
                 self.ratios = self._fitted(model, start, sigmas)
-        if len(self.ratios) != evaluations:
-            ok = False
-            require_option("dc_solver", "ratios", self.ratios, ok, f"one of {evaluations} steps")
+        fits = len(self.ratios) == evaluations
+        wanted = f"a list of one number per step, {evaluations} here"
+        require_option("dc_solver", "ratios", self.ratios, fits, wanted)
         return self._run(model, sigmas[0] * start, sigmas, lambda i, *_: self.ratios[i])
 
     def _fitted(self, model: NoiseModel, like: torch.Tensor, sigmas: np.ndarray) -> list[float]:
@@ -165,7 +165,7 @@ class DcSolver:
                 optimizer.zero_grad()
                 loss(ratio()).backward(inputs=[parameter])
                 optimizer.step()
-            return float(ratio())
+            return float(ratio().detach())
 
     def _fine(self, model, y, sigmas) -> list[torch.Tensor]:
         """Return the fine DDIM trajectory at every level, and its last posterior mean."""
