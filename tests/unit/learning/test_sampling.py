@@ -114,9 +114,7 @@ def test_ddim_denoiser_finds_the_image_behind_the_noise():
     levels = NoiseLevels.linear()
     clean = (DATA + 1) / 2
     start = noised_start(clean, 0.3, seed=1)
-    result, path = denoise_from_level(
-        Counted(levels), start, levels, noise=0.3, steps=20, keep=3
-    )
+    result, path = denoise_from_level(Counted(levels), start, levels, noise=0.3, steps=20, keep=3)
     torch.testing.assert_close(result, clean, atol=1e-3, rtol=0)
     assert path.shape == (3, *clean.shape)
     torch.testing.assert_close(path[-1], result)

@@ -179,9 +179,7 @@ def test_ghvb_integrates_a_polynomial_of_its_order_exactly(r, beta):
     for n in range(-400, 1):
         velocity = (1 - beta) * velocity + beta * (n / 10) ** power
         history = [*history, velocity][-r:]
-    step = sum(
-        w * v for w, v in zip(momentum_weights(r, beta), reversed(history), strict=True)
-    )
+    step = sum(w * v for w, v in zip(momentum_weights(r, beta), reversed(history), strict=True))
     exact = (0.1**r) * 10 / r  # the integral of (n / 10)^(r - 1) from 0 to 1
     assert step == pytest.approx(exact, abs=1e-8)
 

@@ -79,7 +79,8 @@ def data_separation(
     for angle in angles:
         sigma = scale / np.tan(angle)
         mean = posterior_mean(chosen + sigma * z, images, ones, sigma * ones)
-        found.append(float(mean.square().mean()) / scale**2)
+        # E|x_1|^2 - E|E[x_1|x]|^2 = E|x_1 - E[x_1|x]|^2, which has no noise where nothing is lost
+        found.append(1 - float((chosen - mean).square().mean()) / scale**2)
     return np.array(found)
 
 
@@ -96,7 +97,7 @@ def kinetic_optimal_path(angles: np.ndarray, separation: np.ndarray) -> Gaussian
     angles, separation : ndarray
         theta, increasing, and lambda there.
     """
-    metric = np.sqrt(np.clip(1 - (1 - separation) / np.cos(angles) ** 2, 1e-6, None))
+    metric = np.sqrt(np.clip(1 - (1 - separation) / np.cos(angles) ** 2, 1e-6, 1))
     psi = np.concatenate([[0], np.cumsum((metric[1:] + metric[:-1]) / 2 * np.diff(angles))])
     times = np.linspace(0, 1, 2001)
     across, along = 1 - times + times * np.cos(psi[-1]), times * np.sin(psi[-1])
