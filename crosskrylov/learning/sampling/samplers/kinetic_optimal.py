@@ -18,7 +18,7 @@ class GaussianPath:
     Attributes
     ----------
     times, signal, noise : ndarray, shape (K,)
-        t, a and s, for data of unit mean square.
+        t (from 0 to 1), a and s, for data of unit mean square.
     """
 
     times: np.ndarray
@@ -44,11 +44,16 @@ class GaussianPath:
         angles, separation : ndarray
             theta = atan(a / s), and the data separation lambda there.
         """
-        a, s = self.signal, self.noise
-        middle = np.arctan2(a[1:] + a[:-1], s[1:] + s[:-1])
-        loss = 1 - np.interp(middle, angles, separation)
-        da, ds, dt = np.diff(a), np.diff(s), np.diff(self.times)
-        return float(np.sum((da**2 + ds**2 - loss * (da - np.tan(middle) * ds) ** 2) / dt))
+        rho, theta = np.hypot(self.signal, self.noise), np.arctan2(self.signal, self.noise)
+        weight = metric((theta[1:] + theta[:-1]) / 2, angles, separation)
+        turned = (rho[1:] + rho[:-1]) / 2 * weight * np.diff(theta)
+        return float(np.sum((np.diff(rho) ** 2 + turned**2) / np.diff(self.times)))
+
+
+def metric(theta: np.ndarray, angles: np.ndarray, separation: np.ndarray) -> np.ndarray:
+    """Return w at theta: w^2 = 1 - (1 - lambda) / cos^2 theta, lambda interpolated, in [0, 1]."""
+    lost = 1 - np.interp(theta, angles, separation)
+    return np.sqrt(np.clip(1 - lost / np.cos(theta) ** 2, 0, 1))
 
 
 def data_separation(
@@ -84,7 +89,9 @@ def data_separation(
     return np.array(found)
 
 
-def kinetic_optimal_path(angles: np.ndarray, separation: np.ndarray) -> GaussianPath:
+def kinetic_optimal_path(
+    angles: np.ndarray, separation: np.ndarray, least: float = 0.1
+) -> GaussianPath:
     """Return the path of least kinetic energy between the first and the last angle.
 
     In polar coordinates a = rho sin theta, s = rho cos theta the energy is rho'^2 + rho^2 psi'^2
@@ -96,14 +103,18 @@ def kinetic_optimal_path(angles: np.ndarray, separation: np.ndarray) -> Gaussian
     ----------
     angles, separation : ndarray
         theta, increasing, and lambda there.
+    least : float
+        Lower bound of w: the optimum crosses angles where w = 0 in no time, which no number of
+        Euler steps can follow.
     """
-    metric = np.sqrt(np.clip(1 - (1 - separation) / np.cos(angles) ** 2, 1e-6, 1))
-    psi = np.concatenate([[0], np.cumsum((metric[1:] + metric[:-1]) / 2 * np.diff(angles))])
-    times = np.linspace(0, 1, 2001)
-    across, along = 1 - times + times * np.cos(psi[-1]), times * np.sin(psi[-1])
-    theta = np.interp(np.arctan2(along, across), psi, angles)
-    rho = np.hypot(along, across)
-    return GaussianPath(times, rho * np.sin(theta), rho * np.cos(theta))
+    theta = np.linspace(angles[0], angles[-1], 4001)
+    weight = np.maximum(metric(theta, angles, separation), least)
+    psi = np.concatenate([[0], np.cumsum((weight[1:] + weight[:-1]) / 2 * np.diff(theta))])
+    total = psi[-1]
+    # where the ray of angle psi meets the chord from angle 0 to angle Psi
+    across = np.sin(psi) * (1 - np.cos(total)) + np.cos(psi) * np.sin(total)
+    rho = np.sin(total) / across
+    return GaussianPath(np.sin(psi) / across, rho * np.sin(theta), rho * np.cos(theta))
 
 
 def named_path(name: str, angles: np.ndarray, separation: np.ndarray | None) -> GaussianPath:
