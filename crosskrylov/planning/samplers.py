@@ -4,11 +4,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from crosskrylov.errors import ConfigError
-from crosskrylov.learning.sampling.registry import sampler_choice, sampler_modules
+from crosskrylov.learning.sampling.registry import (
+    SamplerChoice,
+    declared_samplers,
+    sampler_choice,
+    sampler_modules,
+)
 
 
 def check_samplers(config: Mapping) -> None:
-    """Raise if a configured sampler or an option of one is unknown, or two share a name.
+    """Raise if a configured sampler cannot be used as configured, or two share a name.
+
+    Unknown names and options, and fewer evaluations than a sampler needs with its own options.
 
     Raises
     ------
@@ -16,11 +23,15 @@ def check_samplers(config: Mapping) -> None:
         One sentence with the key and the nearest known name.
     """
     training = config["training"]
-    _choice(training["budget"]["sampler"], "training.budget.sampler")
+    budget, compared = training["budget"], training["samplers"]
+    key = "training.budget.sampler"
+    _check_fewest(_choice(budget["sampler"], key), [budget["function_evaluations"]], key)
     labels = set()
-    for i, given in enumerate(training["samplers"]["samplers"]):
+    for i, given in enumerate(compared["samplers"]):
         key = f"training.samplers.samplers[{i}]"
-        label = _choice(given, key).label
+        choice = _choice(given, key)
+        _check_fewest(choice, compared["function_evaluations"], key)
+        label = choice.label
         if label in labels:
             raise ConfigError(
                 f"{key} is called {label!r} like an entry before it: give it another name."
@@ -28,11 +39,21 @@ def check_samplers(config: Mapping) -> None:
         labels.add(label)
 
 
-def _choice(given: str | Mapping, key: str):
+def _choice(given: str | Mapping, key: str) -> SamplerChoice:
     try:
         return sampler_choice(given)
     except ConfigError as error:
         raise ConfigError(f"{key} cannot be used: {error}") from None
+
+
+def _check_fewest(choice: SamplerChoice, evaluations: Iterable[int], key: str) -> None:
+    """Raise if a sampler cannot do with so few evaluations; options decide when it is run."""
+    fewest = declared_samplers()[choice.method].facts.get("fewest", 1)
+    if not choice.options and min(evaluations) < fewest:
+        raise ConfigError(
+            f"{key} is {choice.method!r}, which needs at least {fewest} network evaluations, but "
+            f"function_evaluations has {min(evaluations)}: raise it or take another sampler."
+        )
 
 
 def sampler_files(names: Iterable[str | Mapping]) -> list[Path]:

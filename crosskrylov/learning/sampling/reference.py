@@ -177,7 +177,41 @@ def observed_order(
     evaluations: Sequence[int],
 ) -> float:
     """Return minus the slope of log error against log evaluations, by least squares."""
-    errors, made = zip(
-        *(discretisation_error(reference, sampler, n) for n in evaluations), strict=True
-    )
+    found = [discretisation_error(reference, sampler, n) for n in evaluations]
+    return _slope(found)
+
+
+def _slope(found: Sequence[tuple[float, int]]) -> float:
+    errors, made = zip(*found, strict=True)
     return float(-np.polyfit(np.log(made), np.log(errors), 1)[0])
+
+
+def order_table(
+    reference: ExactReference,
+    samplers: Sequence[str | Mapping | SamplerChoice],
+    evaluations: Sequence[int],
+) -> list[dict]:
+    """Return a row per sampler and number of evaluations, for tables and figures.
+
+    Each has ``sampler`` (its label), ``function_evaluations`` (made), ``error`` (29f),
+    ``declared_order`` and ``observed_order``, the slope over all its evaluations; a stochastic
+    sampler has no row.
+    """
+    rows = []
+    for given in samplers:
+        choice = sampler_choice(given)
+        facts = declared_samplers()[choice.method].facts
+        if facts["stochastic"]:
+            continue
+        found = [discretisation_error(reference, choice, n) for n in evaluations]
+        rows += [
+            {
+                "sampler": choice.label,
+                "function_evaluations": made,
+                "error": error,
+                "declared_order": facts["order"],
+                "observed_order": _slope(found),
+            }
+            for error, made in found
+        ]
+    return rows

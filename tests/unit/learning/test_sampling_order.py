@@ -14,6 +14,7 @@ from crosskrylov.learning.sampling.reference import (
     discretisation_error,
     flow_solution,
     observed_order,
+    order_table,
 )
 from crosskrylov.learning.sampling.registry import declared_samplers
 from crosskrylov.learning.sampling.samplers.dpm_solver_v3 import (
@@ -142,6 +143,19 @@ def test_orders_above_two_need_equal_steps(reference):
     unequal = order("ghvb", order=4, beta=1.0)
     assert observed_order(reference, equal, (129, 257)) > 3.0
     assert observed_order(reference, unequal, (129, 257)) < 2.3
+
+
+def test_order_table_has_a_row_per_sampler_and_number_of_evaluations(reference):
+    rows = order_table(reference, ["ddim", "ddcm", order("ghvb", order=2)], [17, 33])
+    assert [(r["sampler"], r["function_evaluations"]) for r in rows] == [
+        ("ddim", 16),
+        ("ddim", 32),
+        ("ghvb, order 2", 17),
+        ("ghvb, order 2", 33),
+    ]
+    assert rows[0]["error"] == discretisation_error(reference, "ddim", 17)[0]
+    assert rows[0]["declared_order"] == 1
+    assert rows[0]["observed_order"] == observed_order(reference, "ddim", (17, 33))
 
 
 def test_stochastic_samplers_have_no_discretisation_error(reference):

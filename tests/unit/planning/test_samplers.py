@@ -48,6 +48,10 @@ def test_default_comparison_holds_what_it_did(tmp_path):
             "samplers: {samplers: [ddim, {method: ddim}]}",
             r"samplers\[1\] is called 'ddim' like an entry before it",
         ),
+        (
+            "samplers: {samplers: [ghvb], function_evaluations: [4, 10]}",
+            r"samplers\[0\] is 'ghvb', which needs at least 5 .* has 4: raise it",
+        ),
         ("samplers: {samplers: [{options: {}}]}", r"samplers\[0\] is .* must be text or a mapping"),
     ],
 )

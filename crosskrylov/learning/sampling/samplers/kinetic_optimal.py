@@ -84,8 +84,8 @@ def data_separation(
     for angle in angles:
         sigma = scale / np.tan(angle)
         mean = posterior_mean(chosen + sigma * z, images, ones, sigma * ones)
-        # E|x_1|^2 - E|E[x_1|x]|^2 = E|x_1 - E[x_1|x]|^2, which has no noise where nothing is lost
-        found.append(1 - float((chosen - mean).square().mean()) / scale**2)
+        # E|x_1|^2 - E|E[x_1|x]|^2 = E|x_1 - E[x_1|x]|^2: so divided, there is no noise at both ends
+        found.append(1 - float((chosen - mean).square().mean() / chosen.square().mean()))
     return np.array(found)
 
 
