@@ -66,6 +66,30 @@ def test_bdia_below_gamma_one_loses_a_bit_of_precision_per_step(reference):
     assert single.error > 1e3
 
 
+def test_bdia_is_the_published_recurrence_in_the_variance_preserving_scale(reference):
+    model = reference.model()
+    sigmas = np.array([20.0, 9.0, 4.0, 2.0])
+    signals = 1 / np.sqrt(1 + sigmas**2)
+    noises = signals * sigmas
+
+    def ddim(x, eps, i, j):
+        return signals[j] * (x - noises[i] * eps) / signals[i] + noises[j] * eps
+
+    def predict(x, i):
+        return model.at_sigma(x / signals[i], sigmas[i])
+
+    states = [signals[0] * 20 * reference.start]
+    states.append(ddim(states[0], predict(states[0], 0), 0, 1))
+    for i in (1, 2):
+        x, eps = states[i], predict(states[i], i)
+        missed = states[i - 1] - ddim(x, eps, i, i - 1)
+        states.append(ddim(x, eps, i, i + 1) + 0.7 * missed)
+    scheme = Bdia(gamma=0.7)
+    pair = scheme.down(model, sigmas, scheme.enter(model, sigmas, 20 * reference.start))
+    torch.testing.assert_close(pair[1] * signals[3], states[3], atol=1e-12, rtol=0)
+    torch.testing.assert_close(pair[0] * signals[2], states[2], atol=1e-12, rtol=0)
+
+
 @pytest.mark.parametrize("name", SCHEMES)
 def test_recovered_noise_tends_to_that_of_the_flow(reference, name):
     model = reference.model()

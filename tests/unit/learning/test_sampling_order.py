@@ -16,7 +16,7 @@ from crosskrylov.learning.sampling.reference import (
     observed_order,
     order_table,
 )
-from crosskrylov.learning.sampling.registry import declared_samplers
+from crosskrylov.learning.sampling.registry import declared_samplers, make_sampler
 from crosskrylov.learning.sampling.samplers.dpm_solver_v3 import (
     DpmSolverV3,
     Statistics,
@@ -26,7 +26,7 @@ from crosskrylov.learning.sampling.samplers.dpm_solver_v3 import (
 from crosskrylov.learning.sampling.samplers.ghvb import ghvb, momentum_weights
 from crosskrylov.learning.sampling.samplers.heavy_ball import heavy_ball
 from crosskrylov.learning.sampling.samplers.lml import corrected, lml
-from crosskrylov.learning.sampling.samplers.sada import sada
+from crosskrylov.learning.sampling.samplers.sada import flow_slope, predicted, sada
 from crosskrylov.learning.sampling.steps import (
     denoised,
     exponential_increment,
@@ -234,6 +234,18 @@ def test_interpolants_are_the_flow_at_kappa_zero_and_reverse_diffusion_at_one(re
     assert made == 12
 
 
+def test_one_step_of_an_interpolant_by_hand(reference):
+    model, kappa = reference.model(), 0.5
+    generator = torch.Generator().manual_seed(3)
+    found = make_sampler(order("interpolant", kappa=kappa))(model, reference.start, 2, generator)
+    z = torch.randn(reference.start.shape, generator=torch.Generator().manual_seed(3)).double()
+    high, low = reference.sigma_max, reference.sigma_min
+    y = high * reference.start
+    y = y + 0.625 * (high**2 - low**2) * model.score(y, high)
+    y = y + 0.5 * np.sqrt(high**2 - low**2) * z
+    torch.testing.assert_close(found, denoised(model, y, low), atol=1e-12, rtol=0)
+
+
 def test_ddcm_is_ddim_without_fresh_noise_and_ends_at_a_known_image(reference):
     from crosskrylov.learning.sampling.samplers.ddcm import consistent_noise
 
@@ -290,6 +302,19 @@ def test_sada_without_skips_is_dpm_solver_plus_plus(reference):
     assert (found - expected).abs().max() < 1e-4
 
 
+def test_sada_slope_is_that_of_the_flow_and_its_predictor_is_as_published(reference):
+    model, sigma, h = reference.model(), 5.0, 1e-4
+    y = 5.0 * reference.start
+    above, below = (
+        signal_of(s) * flow_solution(model, y, [sigma, s])[-1]
+        for s in (sigma * np.exp(h), sigma * np.exp(-h))
+    )
+    found = flow_slope(y, model.at_sigma(y, sigma), sigma)
+    torch.testing.assert_close(found, (above - below) / (2 * h), atol=1e-5, rtol=0)
+    slopes = [torch.tensor(v) for v in (8.0, 16.0, 24.0)]
+    assert float(predicted(torch.tensor(1.0), slopes, 0.5)) == 1 - 0.5 * (5 + 12 - 9)
+
+
 def test_sada_spares_calls_and_never_more_than_allowed_in_a_row(reference):
     model = reference.model()
     calls = []
@@ -310,7 +335,7 @@ def test_sada_spares_calls_and_never_more_than_allowed_in_a_row(reference):
 def v3_with(reference, linear, slope, **options):
     lambdas = np.linspace(-np.log(reference.sigma_max), -np.log(reference.sigma_min), 241)
     sampler = DpmSolverV3(lower_order_final=False, corrector=False, **options)
-    return sampler.use(Statistics.constant(lambdas, SHAPE, linear, slope), reference.start)
+    return sampler.use(Statistics.constant(lambdas, SHAPE, linear, slope), reference.start.device)
 
 
 @pytest.mark.parametrize("r", [1, 2, 3])

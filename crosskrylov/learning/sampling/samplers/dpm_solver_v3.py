@@ -111,7 +111,7 @@ def _running(values: torch.Tensor, step: float) -> torch.Tensor:
 class _Coefficients:
     """Integrals of the statistics on a refined grid: L, S, B, I and C of Eq. 29p."""
 
-    def __init__(self, statistics: Statistics, refinement: int, dtype: torch.dtype, device):
+    def __init__(self, statistics: Statistics, refinement: int, device: torch.device):
         lambdas = statistics.lambdas
         count = (len(lambdas) - 1) * refinement + 1
         self.grid = np.linspace(lambdas[0], lambdas[-1], count)
@@ -126,7 +126,6 @@ class _Coefficients:
         self.offset = _running(torch.exp(-self.integral_s) * offset, self.step)
         self.weight = _running(both, self.step)
         self.forcing = _running(both * self.offset, self.step)
-        self.dtype = dtype
 
     @staticmethod
     def _refined(values: torch.Tensor, refinement: int) -> torch.Tensor:
@@ -244,12 +243,12 @@ class DpmSolverV3:
         fewest = self.order + 1
         require_evaluations("dpm_solver_v3", evaluations, fewest, f"order {self.order}")
         if self._coefficients is None:
-            self.use(empirical_statistics(model, images, self.levels, self.probes), start)
+            self.use(empirical_statistics(model, images, self.levels, self.probes), start.device)
         return self.run(model, start, evaluations)
 
-    def use(self, statistics: Statistics, like: torch.Tensor) -> "DpmSolverV3":
-        """Use these statistics, for states like ``like``."""
-        self._coefficients = _Coefficients(statistics, REFINEMENT, like.dtype, like.device)
+    def use(self, statistics: Statistics, device: torch.device) -> "DpmSolverV3":
+        """Use these statistics, for states on ``device``."""
+        self._coefficients = _Coefficients(statistics, REFINEMENT, device)
         return self
 
     @torch.no_grad()
