@@ -2,8 +2,15 @@
 # make test        lint and tests
 # make study       the full study (presets/study.yaml), then its snapshot in docs/results/
 # make generation  what the study leaves out of generation (presets/generation.yaml), then the same
+# make snapshot    any other part: make snapshot PART=mine PRESETS="presets/study.yaml mine.yaml"
+#
+# A part keeps its tables, figures and a record of every run in docs/results/ and leaves the other
+# parts alone. A run whose record depends on the same code and parameters counts as finished, so that
+# a study goes on where another machine left it: FRESH=1 measures everything here, as does Snakemake
+# with the preset alone. Ratios of times pair runs of one machine only.
+#
 # Each of them first makes .venv from envs/requirements.lock, unless that has been done.
-# Options: CORES=4 (default: all), PYTHON=/path/to/python3.12, ARGS="--config random_seeds=[1,2]".
+# Options: CORES=4 (default: all), FRESH=1, PYTHON=/path/to/python3.12, ARGS="--config random_seeds=[1,2]".
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -15,8 +22,12 @@ PYTHON ?= $(shell for name in python3 python3.11 python3.12 python3.13 python; d
 	done; true)
 CORES ?= all
 ARGS ?=
-# What docs/results/ names as the origin of its contents.
-COMMAND ?= make study
+# Set to measure everything again, whatever has been kept.
+FRESH ?=
+# The part of docs/results/ that `make snapshot` writes, its presets, and what it names as the origin.
+PART ?= default
+PRESETS ?=
+COMMAND ?= make snapshot PART=$(PART)
 
 LOCK := envs/requirements.lock
 BIN := .venv/bin
@@ -24,7 +35,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed-$(shell cksum < $(LOCK) | cut -d ' ' -f 1)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(ARGS)
 
-.PHONY: help environment reproduce study generation snapshot test lint format pins clean
+.PHONY: help environment reproduce study generation snapshot test lint format keys pins clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -45,30 +56,35 @@ reproduce: $(STAMP) ## run the default experiment and write results/report.html
 	$(SNAKEMAKE)
 	$(SNAKEMAKE) --report results/report.html
 
-study: $(STAMP) ## run the full study (it continues where it was stopped) and keep its results
-	$(SNAKEMAKE) --configfile presets/study.yaml
-	$(MAKE) snapshot
+study: ## run the full study (it continues where it was stopped) and keep its results
+	$(MAKE) snapshot PART=study PRESETS=presets/study.yaml COMMAND="make study$(if $(FRESH), FRESH=1)"
 
-generation: $(STAMP) ## add exact targets and samplers to the study and keep the results
-	$(SNAKEMAKE) --configfile presets/study.yaml presets/generation.yaml
-	$(MAKE) snapshot COMMAND="make study generation"
+generation: ## add exact targets and samplers to the study and keep the results
+	$(MAKE) snapshot PART=generation PRESETS="presets/study.yaml presets/generation.yaml" \
+	  COMMAND="make generation$(if $(FRESH), FRESH=1)"
 
-snapshot: $(STAMP) ## copy tables and figures to docs/results/ with their origin
-	$(BIN)/python -m crosskrylov.reporting.snapshot --command "$(COMMAND)"
+snapshot: CONFIGFILES = $(PRESETS) $(if $(FRESH),,presets/records.yaml)
+snapshot: $(STAMP) ## run PRESETS and keep tables, figures and records as PART of docs/results/
+	$(BIN)/snakemake all records --cores $(CORES) $(ARGS) $(if $(strip $(CONFIGFILES)),--configfile $(CONFIGFILES))
+	$(BIN)/python -m crosskrylov.reporting.snapshot --part "$(PART)" --command "$(COMMAND)"
 
 test: lint ## lint, then run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-lint: $(STAMP) ## check style of Python and Snakemake files
+lint: $(STAMP) ## check style, and which room imports which
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
+	$(BIN)/lint-imports --no-logo --no-cache
 
 format: $(STAMP) ## correct the style where that can be done by machine
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	$(BIN)/snakefmt Snakefile workflow
+
+keys: $(STAMP) ## write the table of configuration keys, config/README.md
+	$(BIN)/python -m crosskrylov.planning.key_table > config/README.md
 
 pins: $(STAMP) ## write the pinned environments from what .venv holds
 	$(BIN)/python envs/pin.py

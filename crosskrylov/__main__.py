@@ -5,10 +5,16 @@ import sys
 from pathlib import Path
 
 import crosskrylov
+from crosskrylov.datasets.index import declared_sources
+from crosskrylov.datasets.pixels import CHANNELS, COLOR
+from crosskrylov.equation.problem import DEFAULTS
 from crosskrylov.errors import CrosskrylovError
+from crosskrylov.runtime.declared import listed
 from crosskrylov.scores.engine_options import METHODS, EngineOptions
+from crosskrylov.scores.images import SEED
 from crosskrylov.scores.store import ScoreStore
-from crosskrylov.scores.stream import precompute_scores
+from crosskrylov.scores.stream import MAX_CHUNK_IMAGES, precompute_scores
+from crosskrylov.solvers.index import declared_solvers
 
 _EXAMPLES = """examples:
   python -m crosskrylov precompute photographs/ --size 64 -o scores/
@@ -33,6 +39,8 @@ def build_parser() -> argparse.ArgumentParser:
         "info", help="say what is in a folder of scores, and check its files"
     )
     info.add_argument("scores", type=Path, help="folder written by precompute")
+    commands.add_parser("solvers", help="list the linear solvers that a configuration may name")
+    commands.add_parser("sources", help="list the sources of images that a configuration may name")
     return parser
 
 
@@ -46,29 +54,38 @@ def _add_precompute(commands) -> None:
     parser.add_argument("images", nargs="*", metavar="IMAGES", help="image files and folders")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the scores")
     parser.add_argument("--size", type=int, required=True, help="side of the images in pixels")
-    parser.add_argument("--color", choices=("rgb", "grey"), default="rgb")
-    parser.add_argument(
-        "--source", help="a data source instead of files: photos, digits, cifar10, ..."
-    )
+    parser.add_argument("--color", choices=tuple(CHANNELS), default=COLOR)
+    parser.add_argument("--source", help=f"instead of files: {listed(declared_sources())}")
     parser.add_argument("--n-images", type=int, help="number of images (sources only)")
     parser.add_argument("--jitter", type=float, help="random mirroring and colour (photos only)")
-    parser.add_argument("--root", help="folder of the source's files (cifar10, celeba, folder)")
-    parser.add_argument("--seed", type=int, default=17, help="of every random draw (default 17)")
+    parser.add_argument("--root", help="folder of the source's files, where it reads one")
+    parser.add_argument(
+        "--seed", type=int, default=SEED, help="of every random draw (default %(default)s)"
+    )
     parser.add_argument(
         "--config", type=Path, help="YAML file with sections equation, density, march, engine"
     )
     engine = parser.add_argument_group("engine (these override --config)")
     engine.add_argument("--engine", choices=METHODS, help="default auto: exact where f = 0")
-    engine.add_argument("--stored-steps", type=int, help="evenly spaced steps kept (default 10)")
-    engine.add_argument("--time-steps", type=int, help="time steps (default 100)")
+    for key, meaning in (
+        ("stored_steps", "evenly spaced steps kept"),
+        ("time_steps", "time steps"),
+    ):
+        engine.add_argument(
+            f"--{key.replace('_', '-')}", type=int, help=f"{meaning} (default {DEFAULTS[key]})"
+        )
     engine.add_argument("--tolerance", type=float, help="relative residual of engine batched")
     engine.add_argument("--dtype", choices=("float64", "float32"), help="arithmetic")
     engine.add_argument("--device", choices=("auto", "cpu", "cuda"))
     engine.add_argument("--storage", choices=("float16", "float32", "float64"), help="on disk")
     engine.add_argument("--quantity", choices=("score", "log_density"))
-    engine.add_argument("--memory-mb", type=float, help="budget for arrays (default 2000)")
+    engine.add_argument(
+        "--memory-mb", type=float, help=f"budget for arrays (default {EngineOptions.memory_mb})"
+    )
     engine.add_argument("--workers", type=int, help="threads (default: all cores)")
-    engine.add_argument("--chunk-images", type=int, help="images per file (default up to 1000)")
+    engine.add_argument(
+        "--chunk-images", type=int, help=f"images per file (default up to {MAX_CHUNK_IMAGES})"
+    )
     parser.add_argument(
         "--overwrite", action="store_true", help="replace scores made from something else"
     )
@@ -88,6 +105,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if given.command == "info":
             return _info(given.scores)
+        if given.command == "solvers":
+            return _list(declared_solvers())
+        if given.command == "sources":
+            return _list(declared_sources())
         if bool(given.images) == bool(given.source):
             parser.error("give either image files and folders or --source")
         return _precompute(given)
@@ -146,6 +167,14 @@ def _march(section):
     from crosskrylov.scores.march_options import march_options
 
     return None if section is None else march_options(section)
+
+
+def _list(declared) -> int:
+    """Print the names of what is declared, and what each is."""
+    width = max(map(len, declared))
+    for name, entry in sorted(declared.items()):
+        print(f"{name:{width}}  {entry.summary}.")
+    return 0
 
 
 def _info(path: Path) -> int:

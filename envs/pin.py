@@ -3,6 +3,11 @@
 Run it in an environment that passes the tests, after changing the dependencies in pyproject.toml.
 It writes envs/requirements.lock (everything, what `make` installs) and the two conda environments
 (what the rules need), with the same versions.
+
+Why no pip-compile: given the lock as constraints it finds the same versions, but from what the
+index of the machine offers instead of from what was tested.  It then pins torch by its build
+(2.13.0+cpu, which other indexes do not have) or, where the index has CUDA builds, adds their
+libraries, and the conda environments would have to be written from its output all the same.
 """
 
 import tomllib

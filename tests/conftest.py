@@ -38,10 +38,10 @@ def copy_project(target: Path) -> Path:
     """Copy the Snakefile, rules, scripts, library, configurations and profiles to ``target``."""
     target.mkdir(parents=True)
     ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
-    for folder in ("crosskrylov", "workflow", "profiles", "envs"):
-        shutil.copytree(PROJECT / folder, target / folder, ignore=ignored)
+    for folder in ("crosskrylov", "workflow", "profiles", "envs", "config"):
+        shutil.copytree(PROJECT / folder, target / folder, ignore=ignored, symlinks=True)
     for file in ("Snakefile", "config.yaml"):
-        shutil.copy(PROJECT / file, target / file)
+        shutil.copy(PROJECT / file, target / file, follow_symlinks=False)
     return target
 
 

@@ -1,16 +1,15 @@
 """What a source of images is, and the registry that finds one by name."""
 
-import difflib
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
+from crosskrylov.datasets.index import SourceFacts, check_options, declared_sources, source_entry
 from crosskrylov.errors import ConfigError, DataError
-from crosskrylov.runtime.declared import Declared, declared_in
+from crosskrylov.runtime.declared import did_you_mean, listed
 
 #: Label of an image that has none.
 NO_LABEL = -1
@@ -61,8 +60,18 @@ class Source(ABC):
 SOURCES: dict[str, Callable[..., Source]] = {}
 
 
-def register(name: str) -> Callable:
-    """Make the decorated function open the source ``name``; its keywords are the options."""
+def register(name: str, **facts) -> Callable:
+    """Make the decorated function open the source ``name``; its keywords are the options.
+
+    Parameters
+    ----------
+    name : str
+        What the configuration calls the source.
+    **facts
+        Attributes of `crosskrylov.datasets.index.SourceFacts`, as literals: the workflow reads them
+        from the source code.
+    """
+    SourceFacts(**facts)  # says what is wrong with them
 
     def add(opener):
         SOURCES[name] = opener
@@ -95,31 +104,16 @@ def open_source(name: str, image_size: int, *, seed: int, **options) -> Source:
         key for key in inspect.signature(opener).parameters if key not in ("image_size", "seed")
     ]
     given = {key: value for key, value in options.items() if value is not None}
-    for key in given:
-        if key not in known:
-            takes = f"it takes {listed(known)}" if known else "it takes no options"
-            raise ConfigError(
-                f"source {name!r} has no option {key!r}{hint(key, known)}: remove it ({takes})."
-            )
+    check_options(name, given, known)
     return opener(image_size, seed=seed, **given)
 
 
 def _opener(name: str) -> Callable[..., Source]:
     """Return the function that opens a source; only its own module is imported."""
     if name not in SOURCES:
-        declared = declared_sources()
-        if not isinstance(name, str) or name not in declared:
-            raise ConfigError(
-                f"source is {name!r}, which is unknown{hint(name, declared)}: "
-                f"use one of {listed(declared)}."
-            )
-        declared[name].load("crosskrylov.datasets")
+        source_entry(name)  # says what is wrong with the name
+        declared_sources()[name].load("crosskrylov.datasets")
     return SOURCES[name]
-
-
-def declared_sources() -> dict[str, Declared]:
-    """Return what the modules of this folder declare by `register`, by name of the source."""
-    return declared_in(Path(__file__).resolve().parent)
 
 
 def select_classes(
@@ -152,7 +146,7 @@ def select_classes(
             known = f"it has {listed(class_names)}" if class_names else "its images have no classes"
             raise ConfigError(
                 f"classes names {name!r}, which {source} does not have"
-                f"{hint(name, class_names)}: {known}."
+                f"{did_you_mean(name, class_names)}: {known}."
             )
     wanted = [class_names.index(name) for name in classes]
     return np.flatnonzero(np.isin(labels, wanted))
@@ -186,15 +180,3 @@ def choose(n_available: int | None, n_images: int | None, seed: int, source: str
             "(of the chosen split and classes): lower n_images or choose more."
         )
     return np.random.default_rng(seed).permutation(n_available)[:n_images]
-
-
-def hint(name: str, known: Iterable[str]) -> str:
-    """Return `` (did you mean 'x'?)`` for the nearest known name, or nothing."""
-    near = difflib.get_close_matches(str(name), list(known), n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
-
-
-def listed(names: Iterable[str]) -> str:
-    """Return names as ``a, b, c``, cut after a dozen."""
-    names = list(names)
-    return ", ".join(names[:12]) + (f", ... ({len(names)} in all)" if len(names) > 12 else "")

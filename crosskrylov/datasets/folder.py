@@ -103,7 +103,7 @@ def checked_root(root, source: str) -> Path:
     return Path(root).expanduser().absolute()
 
 
-@register("folder")
+@register("folder", root="required", watch=True, publish=False)
 def open_folder(
     image_size, *, seed, root=None, split=None, classes=None, crop_size=None, upscale=False
 ) -> Source:

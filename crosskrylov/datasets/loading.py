@@ -10,7 +10,7 @@ import numpy as np
 
 import crosskrylov
 from crosskrylov.datasets.base import Item, choose, open_source
-from crosskrylov.datasets.pixels import to_channels
+from crosskrylov.datasets.pixels import COLOR, n_channels, to_channels
 from crosskrylov.errors import ConfigError, DataError
 
 #: Packages whose version can change a pixel of any source.
@@ -89,13 +89,12 @@ class ImageReader:
         Options of the source.
     """
 
-    def __init__(self, source, image_size, n_images=None, *, color="rgb", seed, **options):
+    def __init__(self, source, image_size, n_images=None, *, color=COLOR, seed, **options):
         self.image_size = _whole("image_size", image_size, least=2)
         if n_images is not None:
             n_images = _whole("n_images", n_images, least=1)
         self.seed = _whole("seed", seed, least=0)
-        if color not in ("rgb", "grey"):
-            raise ConfigError(f"color is {color!r}, which is unknown: use 'rgb' or 'grey'.")
+        self._channels = n_channels(color)
         if options.get("crop_size") is not None:
             _whole("crop_size", options["crop_size"], least=1)
         self.name = source
@@ -106,8 +105,7 @@ class ImageReader:
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """Shape [N, C, H, W] of all images together."""
-        channels = 3 if self.color == "rgb" else 1
-        return len(self), channels, self.image_size, self.image_size
+        return len(self), self._channels, self.image_size, self.image_size
 
     def __len__(self) -> int:
         return len(self._chosen)
@@ -132,13 +130,13 @@ class ImageReader:
             yield np.stack([self[index].pixels for index in range(start, stop)])
 
 
-def load_images(source, image_size, n_images=None, *, color="rgb", seed, **options) -> ImageSet:
+def load_images(source, image_size, n_images=None, *, color=COLOR, seed, **options) -> ImageSet:
     """Load images from a source by name.
 
     Parameters
     ----------
     source : str
-        "photos", "digits", "faces", "noise", "cifar10", "celeba" or "folder".
+        Name that a module of this folder registers: "photos", "digits", "folder", ...
     image_size : int
         Side H = W of the images, pixels.
     n_images : int, optional
@@ -187,7 +185,7 @@ def load_images(source, image_size, n_images=None, *, color="rgb", seed, **optio
 
 
 def iter_image_batches(
-    source, image_size, n_images=None, *, batch_size, color="rgb", seed, **options
+    source, image_size, n_images=None, *, batch_size, color=COLOR, seed, **options
 ) -> Iterator[np.ndarray]:
     """Return an iterator over what `load_images` loads, ``batch_size`` images at a time.
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from crosskrylov.datasets.base import Item, Source, hint, listed, register
+from crosskrylov.datasets.base import Item, Source, register
 from crosskrylov.datasets.pixels import LUMA, decode_image
 from crosskrylov.errors import ConfigError, DataError
+from crosskrylov.runtime.declared import did_you_mean, listed
 
 #: Photographs and their files: (distribution, import name, path in the package). The index is the
 #: label, so new ones go last. The two motorcycles are a stereo pair, nearly the same picture.
@@ -209,7 +210,7 @@ def _large_enough(photographs, image_size: int) -> list[str]:
     for name in names:
         if name not in PHOTOGRAPHS:
             raise ConfigError(
-                f"photographs names {name!r}, which is unknown{hint(name, PHOTOGRAPHS)}: "
+                f"photographs names {name!r}, which is unknown{did_you_mean(name, PHOTOGRAPHS)}: "
                 f"use some of {listed(PHOTOGRAPHS)}."
             )
         height, width = photograph_size(name)

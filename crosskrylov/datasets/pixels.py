@@ -37,6 +37,10 @@ IMAGE_SUFFIXES = frozenset(
 #: Weights of R, G and B in the grey value (ITU-R BT.601, what Pillow's mode L uses).
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
+#: Channels by the name of a colour, and the one where none is named.
+CHANNELS = {"rgb": 3, "grey": 1}
+COLOR = "rgb"
+
 
 def decode_image(path) -> np.ndarray:
     """Read one image file whatever its colour mode.
@@ -137,10 +141,16 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
+def n_channels(color: str) -> int:
+    """Return the number of channels of "rgb" or "grey"; ConfigError for anything else."""
+    if color not in CHANNELS:
+        raise ConfigError(f"color is {color!r}, which is unknown: use 'rgb' or 'grey'.")
+    return CHANNELS[color]
+
+
 def to_channels(pixels: np.ndarray, color: str) -> np.ndarray:
     """Return pixels [H, W, 1 or 3] with 3 channels for ``color="rgb"``, 1 for ``"grey"``."""
-    if color not in ("rgb", "grey"):
-        raise ConfigError(f"color is {color!r}, which is unknown: use 'rgb' or 'grey'.")
+    n_channels(color)  # says what is wrong with it
     if color == "rgb":
         return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
     return pixels if pixels.shape[2] == 1 else (pixels @ LUMA)[:, :, None]

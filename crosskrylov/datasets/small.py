@@ -59,7 +59,7 @@ def open_noise(image_size, *, seed) -> Source:
     return Noise(image_size, seed)
 
 
-@register("digits")
+@register("digits", features="digit_classifier")
 def open_digits(image_size, *, seed, classes=None) -> Source:
     """Open scikit-learn's 1,797 handwritten digits, enlarged from 8 x 8 pixels.
 
@@ -87,7 +87,7 @@ def open_digits(image_size, *, seed, classes=None) -> Source:
     )
 
 
-@register("faces")
+@register("faces", publish=False)
 def open_faces(image_size, *, seed, upscale=False) -> Source:
     """Open the 100 grey 25 x 25 face patches that ship inside scikit-image.
 

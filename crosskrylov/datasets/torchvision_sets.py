@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from crosskrylov.datasets.base import Item, Source, hint, listed, register, select_classes
+from crosskrylov.datasets.base import Item, Source, register, select_classes
 from crosskrylov.datasets.folder import ImageFolder, checked_root, list_images
 from crosskrylov.datasets.pixels import decode_image, fit
 from crosskrylov.errors import ConfigError, DataError
+from crosskrylov.runtime.declared import did_you_mean, listed
 
 #: Seconds without an answer after which a download is given up.
 NETWORK_TIMEOUT = 30.0
@@ -31,12 +32,12 @@ def dataset_class(name: str):
     Raises
     ------
     DataError
-        If torch or torchvision is not installed.
+        If torch or torchvision is not installed, or they do not fit together.
     """
     try:
         import crosskrylov.runtime.torchvision_compat  # noqa: F401  (before torchvision)
         from torchvision import datasets  # isort: skip
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:  # RuntimeError: its operators do not fit torch
         raise DataError(
             f"{name} is read through torchvision, which cannot be imported ({error}): install the "
             "training requirements (pip install 'crosskrylov[training]')."
@@ -121,8 +122,8 @@ def checked_split(split: str, splits: tuple[str, ...], source: str) -> str:
     """
     if split not in splits:
         raise ConfigError(
-            f"split is {split!r}, which source {source!r} does not have{hint(split, splits)}: "
-            f"use one of {listed(splits)}."
+            f"split is {split!r}, which source {source!r} does not have"
+            f"{did_you_mean(split, splits)}: use one of {listed(splits)}."
         )
     return split
 
@@ -151,7 +152,7 @@ class Cifar10(Source):
         return Item(fit(pixels, self.image_size, name, upscale=self.upscale), label, name)
 
 
-@register("cifar10")
+@register("cifar10", root="optional", publish=False)
 def open_cifar10(
     image_size, *, seed, root=None, split="train", classes=None, download=True, upscale=False
 ) -> Source:
@@ -230,7 +231,7 @@ class CelebA(Source):
         return Item(pixels, int(self._identities[index]), name)
 
 
-@register("celeba")
+@register("celeba", root="optional", publish=False)
 def open_celeba(
     image_size, *, seed, root=None, split="train", download=True, crop_size=None, upscale=False
 ) -> Source:

@@ -14,6 +14,8 @@ from crosskrylov.equation.stencil import (
 
 Array = Any
 Linearisation = Literal["picard", "newton"]
+#: The published one.
+LINEARISATION: Linearisation = "picard"
 
 
 def assemble_systems(
@@ -21,7 +23,7 @@ def assemble_systems(
     step: int,
     previous: Array,
     iterate: Array,
-    linearisation: Linearisation = "picard",
+    linearisation: Linearisation = LINEARISATION,
 ) -> tuple[FivePointStencil, Array]:
     """Return the matrices and right-hand sides of one time step and iteration (Eqs. 3, 4, 7).
 

@@ -23,7 +23,7 @@ def scott_bandwidth(n_samples: int) -> float:
     return float(n_samples) ** (-1.0 / 6.0)
 
 
-def intensity(images: np.ndarray, channels: Literal["mean", "each"] = "mean") -> np.ndarray:
+def intensity(images: np.ndarray, channels: Literal["mean", "each"]) -> np.ndarray:
     """Return the intensity fields whose log-densities are marched.
 
     Parameters

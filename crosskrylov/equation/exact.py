@@ -11,7 +11,7 @@ import numpy as np
 from scipy import fft
 
 from crosskrylov.equation.problem import FokkerPlanckProblem
-from crosskrylov.equation.transforms import laplacian_eigenvalues
+from crosskrylov.equation.transforms import laplacian_symbol
 from crosskrylov.errors import AccuracyError, ConfigError, ShapeError
 
 
@@ -50,10 +50,7 @@ def exact_log_density(
             f"log_density needs shape (N, {problem.height}, {problem.width}), found "
             f"{log_density.shape}."
         )
-    symbol = (
-        laplacian_eigenvalues(problem.height, problem.spacing, problem.boundary)[:, None]
-        + laplacian_eigenvalues(problem.width, problem.spacing, problem.boundary)[None, :]
-    )
+    symbol = laplacian_symbol(problem.height, problem.width, problem.spacing, problem.boundary)
     density = np.exp(np.asarray(log_density, dtype=np.float64))
     if problem.boundary == "zero_padding":
         shift, forward, backward, kind = 1.0, fft.dstn, fft.idstn, 1

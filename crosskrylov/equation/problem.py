@@ -11,6 +11,23 @@ from crosskrylov.equation.density import unit_spacing
 from crosskrylov.equation.stencil import BOUNDARIES, BorderGradient, Boundary, gradient
 from crosskrylov.errors import ConfigError
 
+#: What the section ``equation`` of a configuration leaves out; the authors' setting.
+DEFAULTS = {
+    "final_time": 1.0,
+    "time_steps": 100,
+    "boundary": "zero_padding",
+    "border_gradient": "one_sided",
+    "stored_steps": 10,
+    "diffusion": {
+        "kind": "constant",
+        "g": 0.5,
+        "sigma": 5.0,
+        "beta_min": 0.1,
+        "beta_max": 20.0,
+    },
+    "drift": {"kind": "zero", "rate": 1.0, "center": 0.5, "beta_min": 0.1, "beta_max": 20.0},
+}
+
 DriftField = Callable[[np.ndarray, np.ndarray, float], tuple[np.ndarray, np.ndarray]]
 
 
@@ -74,8 +91,8 @@ class FokkerPlanckProblem:
     time_steps: int
     diffusion: Diffusion
     drift: DriftField | None = None
-    boundary: Boundary = "zero_padding"
-    border_gradient: BorderGradient = "one_sided"
+    boundary: Boundary = DEFAULTS["boundary"]
+    border_gradient: BorderGradient = DEFAULTS["border_gradient"]
 
     def __post_init__(self):
         if self.boundary not in BOUNDARIES:
@@ -184,15 +201,14 @@ def _imported(path: str, key: str) -> Callable:
 
 
 def _diffusion_from_config(entry: Mapping, final_time: float) -> Diffusion:
+    entry = {**DEFAULTS["diffusion"], **entry}
     kind = entry["kind"]
     if kind == "constant":
-        return constant_diffusion(float(entry.get("g", 0.5)))
+        return constant_diffusion(float(entry["g"]))
     if kind == "exponential":
-        return exponential_diffusion(float(entry.get("sigma", 5.0)))
+        return exponential_diffusion(float(entry["sigma"]))
     if kind == "vp":
-        return vp_diffusion(
-            float(entry.get("beta_min", 0.1)), float(entry.get("beta_max", 20.0)), final_time
-        )
+        return vp_diffusion(float(entry["beta_min"]), float(entry["beta_max"]), final_time)
     if kind == "path":
         return Diffusion(_imported(entry["path"], "equation.diffusion.path"))
     raise ConfigError(
@@ -201,19 +217,16 @@ def _diffusion_from_config(entry: Mapping, final_time: float) -> Diffusion:
 
 
 def _drift_from_config(entry: Mapping, final_time: float) -> DriftField | None:
+    entry = {**DEFAULTS["drift"], **entry}
     kind = entry["kind"]
     if kind == "zero":
         return None
-    center = float(entry.get("center", 0.5))
+    center = float(entry["center"])
     if kind == "linear":
-        return linear_drift(float(entry.get("rate", 1.0)), center)
+        return linear_drift(float(entry["rate"]), center)
     if kind == "vp":
-        return vp_drift(
-            float(entry.get("beta_min", 0.1)),
-            float(entry.get("beta_max", 20.0)),
-            final_time,
-            center,
-        )
+        beta = float(entry["beta_min"]), float(entry["beta_max"])
+        return vp_drift(*beta, final_time, center)
     if kind == "path":
         return _imported(entry["path"], "equation.drift.path")
     raise ConfigError(f"equation.drift.kind is {kind!r}; allowed are zero, linear, vp and path.")
@@ -226,7 +239,8 @@ def problem_from_config(equation: Mapping, height: int, width: int) -> FokkerPla
     ----------
     equation : mapping
         Keys final_time, time_steps, diffusion {kind, ...}, drift {kind, ...}, boundary,
-        border_gradient; see crosskrylov/planning/config.schema.yaml.
+        border_gradient, as crosskrylov/planning/config.schema.yaml describes them; what is left out
+        is taken from `DEFAULTS`.
     height, width : int
         Image size in pixels.
 
@@ -235,19 +249,18 @@ def problem_from_config(equation: Mapping, height: int, width: int) -> FokkerPla
     ConfigError
         If a kind is unknown or an import path cannot be loaded.
     """
-    final_time = float(equation.get("final_time", 1.0))
+    equation = {**DEFAULTS, **equation}
+    final_time = float(equation["final_time"])
     return FokkerPlanckProblem(
         height=height,
         width=width,
         spacing=unit_spacing(height, width),
         final_time=final_time,
-        time_steps=int(equation.get("time_steps", 100)),
-        diffusion=_diffusion_from_config(
-            equation.get("diffusion", {"kind": "constant"}), final_time
-        ),
-        drift=_drift_from_config(equation.get("drift", {"kind": "zero"}), final_time),
-        boundary=equation.get("boundary", "zero_padding"),
-        border_gradient=equation.get("border_gradient", "one_sided"),
+        time_steps=int(equation["time_steps"]),
+        diffusion=_diffusion_from_config(equation["diffusion"], final_time),
+        drift=_drift_from_config(equation["drift"], final_time),
+        boundary=equation["boundary"],
+        border_gradient=equation["border_gradient"],
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, device
 
+from crosskrylov.equation.problem import FokkerPlanckProblem
 from crosskrylov.equation.stencil import Boundary
 
 Array = Any
@@ -22,6 +23,12 @@ def laplacian_eigenvalues(n_nodes: int, spacing: float, boundary: Boundary) -> n
     else:
         angle = np.pi * np.arange(n_nodes) / n_nodes
     return -(2.0 - 2.0 * np.cos(angle)) / spacing**2
+
+
+def laplacian_symbol(height: int, width: int, spacing: float, boundary: Boundary) -> np.ndarray:
+    """Return the eigenvalues lambda_i + lambda_j of the five-point Laplacian, shape (H, W)."""
+    rows, cols = (laplacian_eigenvalues(n, spacing, boundary) for n in (height, width))
+    return rows[:, None] + cols[None, :]
 
 
 @lru_cache(maxsize=16)
@@ -55,6 +62,13 @@ class TransformPreconditioner:
         Selects the sine or the cosine transform.
     like : array, optional
         Array whose namespace, dtype and device the work is done in (default: NumPy, float64).
+
+    Attributes
+    ----------
+    rows, cols, rows_t, cols_t : arrays, shapes (H, H) and (W, W)
+        The orthonormal transforms along both axes, and their transposes.
+    inverse_symbol : array, shape (H, W)
+        Eigenvalues of the inverse.
     """
 
     def __init__(
@@ -71,17 +85,30 @@ class TransformPreconditioner:
         xp = array_namespace(like)
 
         def convert(a):
-            return xp.asarray(np.array(a), dtype=like.dtype, device=device(like))
+            # copied into memory of the namespace's own: torch multiplies aligned arrays faster
+            return xp.asarray(np.array(a), dtype=like.dtype, device=device(like), copy=True)
 
-        symbol = 1.0 / time_step - half_g2 * (
-            laplacian_eigenvalues(height, spacing, boundary)[:, None]
-            + laplacian_eigenvalues(width, spacing, boundary)[None, :]
+        symbol = 1.0 / time_step - half_g2 * laplacian_symbol(height, width, spacing, boundary)
+        self.rows = convert(transform_matrix(height, boundary))
+        self.cols = convert(transform_matrix(width, boundary))
+        self.rows_t = convert(np.ascontiguousarray(transform_matrix(height, boundary).T))
+        self.cols_t = convert(np.ascontiguousarray(transform_matrix(width, boundary).T))
+        self.inverse_symbol = convert(1.0 / symbol)
+
+    @classmethod
+    def of_step(
+        cls, problem: FokkerPlanckProblem, step: int, like: Array | None = None
+    ) -> "TransformPreconditioner":
+        """Return the preconditioner of a problem's time step."""
+        return cls(
+            problem.height,
+            problem.width,
+            problem.spacing,
+            problem.time_step,
+            problem.half_g2(step),
+            problem.boundary,
+            like,
         )
-        self._rows = convert(transform_matrix(height, boundary))
-        self._cols = convert(transform_matrix(width, boundary))
-        self._rows_t = convert(np.ascontiguousarray(transform_matrix(height, boundary).T))
-        self._cols_t = convert(np.ascontiguousarray(transform_matrix(width, boundary).T))
-        self._inverse_symbol = convert(1.0 / symbol)
 
     def __call__(self, residual: Array, active: np.ndarray | None = None) -> Array:
         """Return the preconditioned residual; shape (..., H, W) is kept.
@@ -90,5 +117,24 @@ class TransformPreconditioner:
         difference: the preconditioner is the same for every image.
         """
         del active
-        spectrum = (self._rows_t @ residual) @ self._cols
-        return (self._rows @ (spectrum * self._inverse_symbol)) @ self._cols_t
+        spectrum = (self.rows_t @ residual) @ self.cols
+        return (self.rows @ (spectrum * self.inverse_symbol)) @ self.cols_t
+
+
+class TransformCache:
+    """The preconditioner (Eq. 14) of the step at hand, kept while what makes it stays.
+
+    Solvers hold one each: while g is constant a whole march needs a single preconditioner.
+    """
+
+    def __init__(self):
+        self._key = self._preconditioner = None
+
+    def get(self, problem: FokkerPlanckProblem, step: int, like: Array) -> TransformPreconditioner:
+        """Return the preconditioner for a problem's step, for arrays of the kind of ``like``."""
+        key = (problem.height, problem.width, problem.spacing, problem.time_step, problem.boundary)
+        key += (problem.half_g2(step), type(like), like.dtype, str(device(like)))
+        if key != self._key:
+            self._preconditioner = TransformPreconditioner.of_step(problem, step, like)
+            self._key = key
+        return self._preconditioner

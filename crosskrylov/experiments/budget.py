@@ -6,9 +6,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from crosskrylov.errors import ConfigError
-from crosskrylov.experiments.common import loop_options, run_fingerprint, schedules, stream_seed
-from crosskrylov.learning.objectives.registry import OBJECTIVES, budget_objective
+from crosskrylov.experiments.common import (
+    loop_options,
+    make_objective,
+    run_fingerprint,
+    stream_seed,
+)
+from crosskrylov.learning.objectives.index import model_entry
 from crosskrylov.learning.sampling.generate import Samples, draw_samples
 from crosskrylov.learning.sampling.pds import preconditioner_from_images
 from crosskrylov.learning.schedule import NoiseLevels
@@ -20,15 +24,7 @@ from crosskrylov.metrics.features import extract_features
 
 def model_levels(model: str, training: Mapping) -> NoiseLevels:
     """Return the noise schedule that a model of this experiment is trained on."""
-    kind = "ddpm_levels" if model == "ddpm" else "score_levels"
-    return NoiseLevels.from_config(schedules(training)[kind])
-
-
-def features_for(source: str, configured: str) -> str:
-    """Return the features of the Fréchet distance: ``auto`` goes by the source of the images."""
-    if configured != "auto":
-        return configured
-    return "digit_classifier" if source == "digits" else "haar"
+    return NoiseLevels.from_config(model_entry(model, "budget").experiments["budget"], training)
 
 
 def train_budget(
@@ -47,11 +43,11 @@ def train_budget(
     Parameters
     ----------
     model : str
-        Key of `crosskrylov.learning.objectives.OBJECTIVES`.
+        A model of this experiment; see `crosskrylov.learning.objectives.index`.
     images : ndarray, shape (N, C, H, W)
         Training images in [0, 1].
     embedded : ndarray, shape (N, S, C, H, W), or None
-        Embedded images; only ``score_embedding`` uses them.
+        Embedded images, for models with scores.
     features : str
         Key of `crosskrylov.metrics.features.FEATURES`.
     unet, training : mapping
@@ -59,22 +55,16 @@ def train_budget(
     seed : int
         Seed of the run.
     checkpoint, resume_from : path, optional
-        See `crosskrylov.learning.training.train`.
+        See `crosskrylov.learning.training.loop.train`.
     """
-    if model not in OBJECTIVES:
-        raise ConfigError(
-            f"training.budget.models names {model!r}; allowed are {', '.join(OBJECTIVES)}."
-        )
     options = training["budget"]
-    objective = budget_objective(
-        model,
-        torch.as_tensor(images),
-        None if embedded is None else torch.as_tensor(embedded),
-        {
-            "batch_size": options["batch_size"],
-            "diffusion": training["diffusion"],
-            **schedules(training),
-        },
+    objective = make_objective(
+        model_entry(model, "budget"),
+        "budget",
+        images,
+        embedded,
+        training,
+        batch_size=options["batch_size"],
     )
     reference = extract_features(features, images)
     network = build_unet(unet, images.shape[-1], images.shape[1], stream_seed(seed, "weights"))
@@ -125,7 +115,7 @@ def sample_budget(
     network : Module
         Trained network.
     model : str
-        Its model name, which gives the noise schedule.
+        Its model, which declares the noise schedule.
     image_shape : tuple
         (C, H, W).
     training : mapping

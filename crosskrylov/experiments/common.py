@@ -1,13 +1,18 @@
-"""What the experiments share: settings of the loop, schedules, the identity of a run."""
+"""What the experiments share: objective, loop settings, the identity of a run and its end."""
 
 import hashlib
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from crosskrylov.errors import ConfigError
+from crosskrylov.learning.objectives.base import Objective, Setting
+from crosskrylov.learning.objectives.index import Model
+from crosskrylov.learning.schedule import NoiseLevels
 from crosskrylov.learning.training.loop import TrainingOptions, TrainingResult
 from crosskrylov.learning.unet import count_parameters
 from crosskrylov.runtime.files import write_json, write_tsv
@@ -30,18 +35,42 @@ def stream_seed(seed: int, stream: str) -> int:
     return int(entropy.generate_state(1)[0])
 
 
-def schedules(training: Mapping) -> dict[str, dict]:
-    """Return the noise schedules ``ddpm_levels`` and ``score_levels`` of section ``training``."""
-    count = training["noise_levels"]
-    return {
-        "ddpm_levels": {"kind": "linear", "levels": count},
-        "score_levels": {
-            "kind": "geometric",
-            "levels": count,
-            "sigma_min": training["sigma_min"],
-            "sigma_max": training["sigma_max"],
-        },
-    }
+def make_objective(
+    model: Model,
+    experiment: str,
+    images: np.ndarray,
+    embedded: np.ndarray | None,
+    training: Mapping,
+    *,
+    batch_size: int,
+    times: Sequence[float] = (),
+    noise: float = 0.0,
+    final_time: float = 1.0,
+) -> Objective:
+    """Return what a model is trained on in an experiment; see `Setting`.
+
+    Raises
+    ------
+    ConfigError
+        If the model uses scores and there are no embedded images.
+    """
+    if not model.scores:
+        embedded = None
+    elif embedded is None:
+        raise ConfigError(f"Model {model.name!r} needs embedded images; run embed_scores first.")
+    return model.build(
+        Setting(
+            images=torch.as_tensor(images),
+            times=torch.as_tensor(times),
+            embedded=None if embedded is None else torch.as_tensor(embedded),
+            levels=NoiseLevels.from_config(model.experiments[experiment], training),
+            batch_size=batch_size,
+            noise=noise,
+            diffusion=training["diffusion"],
+            final_time=final_time,
+            scaled=model.scaled,
+        )
+    )
 
 
 def loop_options(training: Mapping, **experiment) -> TrainingOptions:
@@ -58,10 +87,20 @@ def run_fingerprint(settings: Mapping, *arrays: np.ndarray) -> str:
     return digest.hexdigest()[:16]
 
 
-def write_training(
-    result: TrainingResult, curve_path: str | Path, summary_path: str | Path
+def finish_training(
+    result: TrainingResult, curve_path: str | Path, summary_path: str | Path, state: str | Path
 ) -> None:
-    """Write the curve as a table and the summary of a run as JSON."""
+    """Write the curve as a table and the summary of a run as JSON; drop what it could resume from.
+
+    Parameters
+    ----------
+    result : TrainingResult
+        The finished run.
+    curve_path, summary_path : path
+        Files to write.
+    state : path
+        Folder in which the run kept its state.
+    """
     import pandas as pd
 
     write_tsv(curve_path, pd.DataFrame(result.curve))
@@ -78,3 +117,4 @@ def write_training(
             "threads": torch.get_num_threads(),
         },
     )
+    shutil.rmtree(state, ignore_errors=True)

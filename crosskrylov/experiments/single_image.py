@@ -7,8 +7,13 @@ import numpy as np
 import torch
 
 from crosskrylov.errors import ConfigError
-from crosskrylov.experiments.common import loop_options, run_fingerprint, schedules, stream_seed
-from crosskrylov.learning.objectives.registry import SCALED, single_image_objective
+from crosskrylov.experiments.common import (
+    loop_options,
+    make_objective,
+    run_fingerprint,
+    stream_seed,
+)
+from crosskrylov.learning.objectives.index import model_entry
 from crosskrylov.learning.sampling.denoise import (
     denoise_from_level,
     denoise_published,
@@ -18,18 +23,6 @@ from crosskrylov.learning.schedule import NoiseLevels
 from crosskrylov.learning.training.loop import TrainingResult, train
 from crosskrylov.learning.unet import build_unet
 from crosskrylov.metrics.similarity import compare_images
-
-#: Model name in the config to objective. ``ddpm`` denoises the same noised image as the score
-#: models, from the noise level that it has; ``ddpm_from_noise`` is the same training, judged by
-#: sampling the image from pure noise, which is harder and tells nothing about denoising.
-SINGLE_IMAGE_MODELS = {
-    "score_embedding": "score_embedding",
-    "score_embedding_scaled": "score_embedding_scaled",
-    "dsm": "dsm",
-    "dsm_scaled": "dsm_scaled",
-    "ddpm": "ddpm",
-    "ddpm_from_noise": "ddpm",
-}
 
 
 def select_images(images: np.ndarray, indices: Sequence[int]) -> np.ndarray:
@@ -64,7 +57,7 @@ def denoise(
     network : Module
         Trained network.
     model : str
-        Key of `SINGLE_IMAGE_MODELS`.
+        A model of this experiment; see `crosskrylov.learning.objectives.index`.
     images : tensor, shape (N, C, H, W)
         Clean images in [0, 1], on the network's device.
     training : mapping
@@ -86,16 +79,16 @@ def denoise(
     options = training["single_image"]
     noise_seed = stream_seed(seed, "noise")
     steps = options["denoising_steps"]
-    if model == "ddpm_from_noise":
-        levels = NoiseLevels.from_config(schedules(training)["ddpm_levels"])
+    entry = model_entry(model, "single_image")
+    levels = NoiseLevels.from_config(entry.experiments["single_image"], training)
+    if entry.start == "noise":
         # the largest level, on the scale of [0, 1]: nothing of the image is left
         noise = float(levels.sigmas[-1]) / 2
         start = noised_start(torch.full_like(images, 0.5), noise, noise_seed)
     else:
         noise = options["start_noise"]
         start = noised_start(images, noise, noise_seed)
-    if SINGLE_IMAGE_MODELS[model] == "ddpm":
-        levels = NoiseLevels.from_config(schedules(training)["ddpm_levels"])
+    if levels is not None:
         result, path = denoise_from_level(
             network, start, levels, noise=noise, steps=steps, keep=keep
         )
@@ -107,7 +100,7 @@ def denoise(
             final_time=final_time,
             diffusion=training["diffusion"],
             noise_scale=options["denoising_noise"],
-            output_noise=options["noise"] if model.endswith(SCALED) else 1.0,
+            output_noise=options["noise"] if entry.scaled else 1.0,
             seed=stream_seed(seed, "sampling"),
             keep=keep,
         )
@@ -131,11 +124,11 @@ def train_single_image(
     Parameters
     ----------
     model : str
-        Key of `SINGLE_IMAGE_MODELS`.
+        A model of this experiment; see `crosskrylov.learning.objectives.index`.
     images : ndarray, shape (N, C, H, W)
         The chosen image or images, in [0, 1].
     embedded : ndarray, shape (N, S, C, H, W), or None
-        Their embedded steps; only the ``score_embedding`` models use them.
+        Their embedded steps, for models with scores.
     times : ndarray, shape (S,)
         Embedded times; their number is the batch size per image of every model.
     unet, training : mapping
@@ -145,33 +138,23 @@ def train_single_image(
     seed : int
         Seed of the run.
     checkpoint, resume_from : path, optional
-        See `crosskrylov.learning.training.train`.
+        See `crosskrylov.learning.training.loop.train`.
     """
-    if model not in SINGLE_IMAGE_MODELS:
-        raise ConfigError(
-            f"training.single_image.models names {model!r}; allowed are "
-            f"{', '.join(SINGLE_IMAGE_MODELS)}."
-        )
     options = training["single_image"]
-    clean = torch.as_tensor(images)
-    if embedded is None:
-        if model.startswith("score_embedding"):
-            raise ConfigError(f"Model {model!r} needs embedded images; run embed_scores first.")
-        embedded = np.repeat(images[:, None], len(times), axis=1)
-    objective = single_image_objective(
-        SINGLE_IMAGE_MODELS[model],
-        clean,
-        torch.as_tensor(embedded),
-        torch.as_tensor(times),
-        {
-            "noise": options["noise"],
-            "diffusion": training["diffusion"],
-            "final_time": final_time,
-            "images_per_batch": options["images_per_batch"],
-            **schedules(training),
-        },
+    objective = make_objective(
+        model_entry(model, "single_image"),
+        "single_image",
+        images,
+        embedded,
+        training,
+        batch_size=len(times) * min(options["images_per_batch"], len(images)),
+        times=times,
+        noise=options["noise"],
+        final_time=final_time,
     )
     network = build_unet(unet, images.shape[-1], images.shape[1], stream_seed(seed, "weights"))
+
+    clean = torch.as_tensor(images)
 
     def evaluate(net):
         reference = clean.to(next(net.parameters()).device)
@@ -194,7 +177,9 @@ def train_single_image(
         checkpoint=checkpoint,
         resume_from=resume_from,
         fingerprint=run_fingerprint(
-            {"model": model, "unet": unet, "training": training, "seed": seed}, images, embedded
+            {"model": model, "unet": unet, "training": training, "seed": seed},
+            images,
+            images[:0] if embedded is None else embedded,
         ),
         description=model,
     )

@@ -8,11 +8,16 @@ where D m is one number per pixel made from the two-component score (d_row, d_co
 log-density. The published sources disagree about D; both readings are kept as variants.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from crosskrylov.errors import ConfigError, DataError, ShapeError
+
+if TYPE_CHECKING:  # training imports this module and depends on no equation
+    from crosskrylov.equation.problem import FokkerPlanckProblem
 
 #: ``row``: D = d_row, plus a little noise and clamping (single-image script of the method's
 #: authors); ``sum``: D = d_row + d_col, deterministic (predecessor method); ``none``: images stay
@@ -98,7 +103,7 @@ def embed_images(
     *,
     variant: str = "row",
     diffusion: float | np.ndarray = 0.5,
-    drift: np.ndarray | float = 0.0,
+    drift: np.ndarray | None = None,
     steps: int = 10,
     noise_scale: float = 0.1,
     seed: int = 0,
@@ -122,8 +127,8 @@ def embed_images(
         See `EMBEDDING_VARIANTS`.
     diffusion : float or ndarray, shape (S,)
         g at the stored times.
-    drift : float or ndarray, broadcastable to (H, W)
-        The same scalar combination of the drift's components as of the score's.
+    drift : ndarray, shape (S, 2, H, W), optional
+        (f_row, f_col) at the stored times; combined like the components of the score. None: f = 0.
     steps : int
         Number of embedded steps to keep.
     noise_scale : float
@@ -151,6 +156,11 @@ def embed_images(
     images = np.asarray(images, dtype=np.float32)
     times = np.asarray(times, dtype=np.float64)
     scores = _scores_per_channel(images, scores, times)
+    if drift is not None and np.shape(drift) != (len(times), 2, *images.shape[-2:]):
+        raise ShapeError(
+            f"The drift has shape {np.shape(drift)}; images {images.shape} with {len(times)} times "
+            f"need ({len(times)}, 2, {images.shape[-2]}, {images.shape[-1]})."
+        )
     selected = select_embedded_steps(len(times), steps)
     g = np.broadcast_to(np.asarray(diffusion, dtype=np.float64), times.shape)
     kept = np.empty((len(images), len(selected), *images.shape[1:]), dtype=np.float32)
@@ -162,10 +172,9 @@ def embed_images(
         dt = time - previous_time
         if variant != "none" and dt > 0:
             left = max(s - 1, 0)
-            direction = scores[:, :, left, 0]  # (N, C or 1, H, W), d_row
-            if variant == "sum":
-                direction = direction + scores[:, :, left, 1]
-            x = x + (drift - 0.5 * g[left] ** 2 * direction.astype(np.float64)) * dt
+            direction = _combined(scores[:, :, left], variant)  # (N, C or 1, H, W)
+            f = 0.0 if drift is None else _combined(drift[left], variant)  # (H, W)
+            x = x + (f - 0.5 * g[left] ** 2 * direction.astype(np.float64)) * dt
             if variant == "row":
                 x += noise_scale * g[left] * np.sqrt(dt) * rng.standard_normal(x.shape)
                 np.clip(x, 0.0, 1.0, out=x)
@@ -175,6 +184,31 @@ def embed_images(
             slot += 1
     displacement = kept.astype(np.float64) - images[:, None]
     return Embedding(kept, times[selected], np.sqrt((displacement**2).mean(axis=(2, 3, 4))))
+
+
+def _combined(vector: np.ndarray, variant: str) -> np.ndarray:
+    """Return the scalar that a variant makes of (row, column) components, shape (..., 2, H, W)."""
+    row = vector[..., 0, :, :]
+    return row + vector[..., 1, :, :] if variant == "sum" else row
+
+
+def drift_at_steps(problem: "FokkerPlanckProblem", steps: Iterable[int]) -> np.ndarray | None:
+    """Return what `embed_images` takes as drift: (f_row, f_col) at the stored steps, None if f = 0.
+
+    Parameters
+    ----------
+    problem : FokkerPlanckProblem
+        The forward process.
+    steps : iterable of int, length S
+        Stored time steps.
+
+    Returns
+    -------
+    ndarray, shape (S, 2, H, W), or None
+    """
+    if problem.drift is None:
+        return None
+    return np.stack([np.stack(problem.drift_field(int(step))[:2]) for step in steps])
 
 
 def _scores_per_channel(images, scores, times) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Noise levels: one convention for variance-preserving and variance-exploding schedules.
+"""The noise schedule: one convention for variance-preserving and variance-exploding ones.
 
 A level t has x_t = sqrt(a_t) x_0 + sqrt(1 - a_t) z, with a_t the cumulative alpha of DDPM. Divided
 by sqrt(a_t) this is x_0 + sigma_t z with sigma_t = sqrt((1 - a_t) / a_t): a variance-exploding
@@ -6,6 +6,7 @@ schedule is a variance-preserving one seen through a change of scale (docs/metho
 Storing a_t therefore serves every objective and every sampler.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,16 +53,24 @@ class NoiseLevels:
         return cls(1.0 / (1.0 + sigma**2))
 
     @classmethod
-    def from_config(cls, options: dict) -> "NoiseLevels":
-        """Return the schedule that ``{kind: linear | geometric, levels: T, ...}`` describes."""
-        options = dict(options)
-        kind = options.pop("kind")
-        if kind not in ("linear", "geometric"):
-            raise ConfigError(
-                f"Noise schedule kind is {kind!r}; allowed are 'linear' and 'geometric'."
-            )
-        count = options.pop("levels", 1000)
-        return (cls.linear if kind == "linear" else cls.geometric)(count, **options)
+    def from_config(cls, kind: str | None, training: Mapping) -> "NoiseLevels | None":
+        """Return the schedule that a model declares, sized as the configuration says.
+
+        Parameters
+        ----------
+        kind : {"linear", "geometric"} or None
+            None: the model has no schedule, and neither has the result.
+        training : mapping
+            Config section, with ``noise_levels``, ``sigma_min`` and ``sigma_max``.
+        """
+        if kind is None:
+            return None
+        count = training["noise_levels"]
+        if kind == "linear":
+            return cls.linear(count)
+        if kind == "geometric":
+            return cls.geometric(count, training["sigma_min"], training["sigma_max"])
+        raise ConfigError(f"Noise schedule kind is {kind!r}; allowed are 'linear' and 'geometric'.")
 
     def __len__(self) -> int:
         return len(self.alphas_cumprod)

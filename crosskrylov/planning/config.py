@@ -16,9 +16,11 @@ import jsonschema
 import yaml
 
 from crosskrylov.errors import ConfigError, CrosskrylovError, DataError
+from crosskrylov.planning.defaults import insert_defaults
 from crosskrylov.planning.messages import dotted, kind, reporting_order, sentence, shown, under
 from crosskrylov.planning.runs import PARAMETERS_OF_KIND
 from crosskrylov.planning.samplers import check_samplers
+from crosskrylov.planning.sources import check_source
 from crosskrylov.planning.training_rules import check_training
 from crosskrylov.solvers.index import solver_entry
 
@@ -62,6 +64,11 @@ def load_config(*paths: str | Path, schema_path: str | Path = SCHEMA) -> dict:
             raise ConfigError(f"{path} holds {shown(overlay)}: it must hold sections (key: value).")
         _merge(config, overlay or {})
     return check_config(config, schema_path)
+
+
+def read_schema(path: str | Path = SCHEMA) -> dict:
+    """Return the schema with the defaults that the library states (see `insert_defaults`)."""
+    return insert_defaults(_read_yaml(path))
 
 
 def _read_yaml(path: str | Path) -> Any:
@@ -136,9 +143,9 @@ def _typed(value: Any) -> Any:
 def check_config(config: dict, schema_path: str | Path = SCHEMA) -> dict:
     """Fill in defaults and check a configuration; changes ``config`` in place and returns it.
 
-    An empty (null) entry of a named collection (``image_sets``, ``solvers``, ...) removes that
-    entry, so that a preset can take away what the default configuration defines; an empty value
-    elsewhere means the default.
+    An empty (null) entry of a named collection (``image_sets``, ``solvers``, ...) or an empty study
+    removes it, so that a preset can take away what the default configuration defines; an empty
+    value elsewhere means the default.
 
     Parameters
     ----------
@@ -157,7 +164,7 @@ def check_config(config: dict, schema_path: str | Path = SCHEMA) -> dict:
     ConfigError
         For the first problem: one sentence with the key's path, what was found, what is allowed.
     """
-    schema = _read_yaml(schema_path)
+    schema = read_schema(schema_path)
     _check_key_types(config)
     _drop_empty(config, schema)
     _fill_defaults(config, schema)
@@ -250,13 +257,7 @@ _VALIDATOR = jsonschema.validators.extend(
 def _check_image_sets(config: Mapping) -> None:
     for name, images in config["image_sets"].items():
         key = f"image_sets.{name}"
-        if images["source"] == "folder" and not images["root"]:
-            raise ConfigError(f"{key}.root is missing: name the folder that holds your images.")
-        if images["source"] in ("photos", "digits") and images["root"]:
-            raise ConfigError(
-                f"{key}.root is {shown(images['root'])}, but source {images['source']} comes with "
-                "an installed package and reads no folder: remove root, or set source: folder."
-            )
+        check_source(key, images)
         if config["seeds"]["n_seeds"] > images["n_images"]:
             raise ConfigError(
                 f"seeds.n_seeds is {config['seeds']['n_seeds']}, but {key}.n_images is only "
@@ -291,11 +292,12 @@ def _check_equation(config: Mapping) -> None:
 
 
 def _check_solvers(config: Mapping) -> None:
-    for name, entry in config["solvers"].items():
+    named = {f"solvers.{name}": entry for name, entry in config["solvers"].items()}
+    for key, entry in (named | {"engine.solver": config["engine"]["solver"]}).items():
         try:
             solver_entry(entry["method"])
         except ConfigError as error:
-            raise ConfigError(f"solvers.{name}.method cannot be used: {error}") from None
+            raise ConfigError(f"{key}.method cannot be used: {error}") from None
 
 
 def _check_references(config: Mapping) -> None:

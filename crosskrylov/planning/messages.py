@@ -1,11 +1,12 @@
 """One sentence for whatever is wrong with a configuration: key, what was found, what is allowed."""
 
-import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jsonschema
+
+from crosskrylov.runtime.declared import nearest
 
 
 def reporting_order(error: jsonschema.ValidationError) -> tuple:
@@ -26,9 +27,9 @@ def sentence(error: jsonschema.ValidationError, schema: Mapping) -> str:
     """
     path = tuple(error.absolute_path)
     if error.validator == "additionalProperties":
-        allowed = list(error.schema.get("properties", {}))
-        key = next(key for key in error.instance if key not in allowed)
-        return _unknown_key(key, path, allowed, schema)
+        properties = error.schema.get("properties", {})
+        key = next(key for key in error.instance if key not in properties)
+        return _unknown_key(key, path, properties, schema)
     if "propertyNames" in error.absolute_schema_path:
         return (
             f"The name {shown(error.instance)} {under(path)} cannot be used, since it becomes part "
@@ -42,19 +43,24 @@ def sentence(error: jsonschema.ValidationError, schema: Mapping) -> str:
     if error.validator == "uniqueItems":
         return f"{found}, but its entries must differ from one another: remove the repetition."
     hint = _hint(error.instance, error.schema) or "."
-    return f"{found}, but must be {_allowed(error.schema)}{_meaning(error.schema)}{hint}"
+    return f"{found}, but must be {permitted(error.schema)}{_meaning(error.schema)}{hint}"
 
 
-def _unknown_key(key: str, path: tuple, allowed: Sequence[str], schema: Mapping) -> str:
+def _unknown_key(key: str, path: tuple, properties: Mapping, schema: Mapping) -> str:
+    allowed = list(properties)
     unknown = f"Unknown configuration key {dotted((*path, key))}"
-    siblings = {name.lower(): name for name in allowed}
-    nearest = difflib.get_close_matches(key.lower(), siblings, n=1, cutoff=0.6)
-    if nearest:
-        return f"{unknown}: did you mean {dotted((*path, siblings[nearest[0]]))}?"
+    sibling = _renamed(key, properties) or nearest(key, allowed)
+    if sibling:
+        return f"{unknown}: did you mean {dotted((*path, sibling))}?"
     elsewhere = [known for known in _known_paths(schema) if known[-1] == key]
     if elsewhere:
         return f"{unknown}: did you mean {dotted(elsewhere[0])}?"
     return f"{unknown}: the keys allowed {under(path)} are {', '.join(allowed)}."
+
+
+def _renamed(key: str, properties: Mapping) -> str | None:
+    """Return the key that was called ``key`` in earlier versions (``formerly`` in the schema)."""
+    return next((new for new, entry in properties.items() if entry.get("formerly") == key), None)
 
 
 def _known_paths(schema: Mapping, path: tuple = ()) -> Iterator[tuple]:
@@ -65,10 +71,10 @@ def _known_paths(schema: Mapping, path: tuple = ()) -> Iterator[tuple]:
         yield from _known_paths(schema["additionalProperties"], (*path, "<name>"))
 
 
-def _allowed(schema: Mapping) -> str:
+def permitted(schema: Mapping) -> str:
     """Return in words what a schema allows."""
     if "anyOf" in schema:
-        return " or ".join(_allowed(option) for option in schema["anyOf"])
+        return " or ".join(permitted(option) for option in schema["anyOf"])
     if "enum" in schema:
         return ("one of " if len(schema["enum"]) > 1 else "") + ", ".join(
             "null" if value is None else str(value) for value in schema["enum"]
@@ -96,7 +102,9 @@ def _allowed_of_type(kind: str, schema: Mapping) -> str:
     if kind == "array":
         fewest = schema.get("minItems", 0)
         least = f" with at least {fewest} entr{'y' if fewest == 1 else 'ies'}" if fewest else ""
-        return f"a list{least}, each {_allowed(schema['items'])}" if "items" in schema else "a list"
+        return (
+            f"a list{least}, each {permitted(schema['items'])}" if "items" in schema else "a list"
+        )
     if kind == "object":
         return "a mapping (key: value)" + (" with an entry" if schema.get("minProperties") else "")
     if kind == "string":
@@ -116,9 +124,9 @@ def _hint(value: Any, schema: Mapping) -> str:
     if not isinstance(value, str):
         return ""
     names = [str(name) for option in options for name in option.get("enum", [])]
-    nearest = difflib.get_close_matches(value.lower(), names, n=1, cutoff=0.6)
-    if nearest:
-        return f"; did you mean {nearest[0]}?"
+    near = nearest(value, names)
+    if near:
+        return f"; did you mean {near}?"
     if kinds & {"integer", "number"}:
         try:
             number = float(value)

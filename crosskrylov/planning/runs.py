@@ -69,8 +69,10 @@ def run_labels(config: Mapping, image_sets: Iterable[str] | None = None) -> list
 
 
 def image_set(config: Mapping, name: str) -> dict:
-    """Return the entry of ``image_sets`` that says which images a set holds."""
-    return {key: value for key, value in config["image_sets"][name].items() if key not in RUN_KEYS}
+    """Return which images a set holds, as arguments of `load_images`: its entry and its options."""
+    entry = config["image_sets"][name]
+    kept = {key: value for key, value in entry.items() if key not in (*RUN_KEYS, "options")}
+    return kept | entry["options"]
 
 
 def equation(config: Mapping, name: str) -> dict:

@@ -33,6 +33,12 @@ def solver_files(entries: Iterable[Mapping]) -> list[Path]:
     return sorted(files)
 
 
+def engine_solvers(config: Mapping) -> list[Mapping]:
+    """Return the solver that the engine marches with, as {"method", "options"}; mostly none."""
+    engine = config["engine"]
+    return [engine["solver"]] if engine["method"] == "solver" else []
+
+
 def baseline_solver(config: Mapping, names: Iterable[str]) -> str | None:
     """Return the solver among ``names`` whose method is the published one, None without one."""
     found = [name for name in names if config["solvers"][name]["method"] == BASELINE_METHOD]

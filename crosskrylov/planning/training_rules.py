@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 
 from crosskrylov.errors import ConfigError
+from crosskrylov.learning.objectives.index import model_entry
 from crosskrylov.learning.unet_options import check_unet_options
+
+#: Sections with a list of models, and the experiment that these are trained in.
+EXPERIMENT_OF_MODELS = {"single_image": "single_image", "budget": "budget", "samplers": "budget"}
 
 
 def check_training(config: Mapping) -> None:
@@ -17,11 +21,14 @@ def check_training(config: Mapping) -> None:
     Raises
     ------
     ConfigError
-        For the first problem: U-Net and image sizes, image indices, samplers without a trained
-        model, scores of an unknown solver, unknown variants of the ablation, a target of it that
-        is never measured.
+        For the first problem: unknown models and those of another experiment, U-Net and image
+        sizes, image indices, samplers without a trained model, scores of an unknown solver, unknown
+        variants of the ablation, a target of it that is never measured.
     """
     training = config["training"]
+    for key, experiment in EXPERIMENT_OF_MODELS.items():
+        for name in training[key]["models"]:
+            model_entry(name, experiment, f"training.{key}.models")
     trained = _trained_image_sets(training)
     for name in sorted(trained):
         try:

@@ -1,20 +1,24 @@
-"""Keep the tables and figures of a run, with their origin.
+"""Keep the tables, figures and records of a part of the experiments, with their origin.
 
-The folder is written as a whole by this one command and never edited: what it says of command,
-commit, date and machine is true of every file in it.
+A snapshot (docs/results/) is the sum of its parts: the study, what generation adds to it, and so
+on.  Keeping a part again replaces what it made before and leaves the other parts alone.  The folder
+is written by this command only and never edited: what it says of command, commit, date and machine
+is true of every file in it.
 """
 
 import argparse
+import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
 
 from crosskrylov.errors import CrosskrylovError, DataError
-from crosskrylov.runtime.files import atomic_folder, read_tsv
+from crosskrylov.reporting.records import same_run
+from crosskrylov.runtime.files import atomic_folder, read_json, read_tsv, write_json
 from crosskrylov.runtime.provenance import machine, revision
 
 #: Longer tables are linked, not printed.
@@ -26,23 +30,37 @@ LARGEST_TABLE = 1_000_000
 #: A larger SVG (a scatter of many points) is kept as PNG only, in bytes.
 LARGEST_SVG = 1_000_000
 
+#: What a part owns: lists of paths relative to the folder of the same name.
+KINDS = ("tables", "figures", "records")
 
-def keep_results(
-    results: str | Path, target: str | Path, command: str, captions: str | Path | None = None
+
+def keep_part(
+    results: str | Path,
+    target: str | Path,
+    part: str,
+    command: str,
+    captions: str | Path | Mapping[str, str] | None = None,
 ) -> Path:
-    """Copy tables and figures with a README that shows them and says where they come from.
+    """Lay a part's tables, figures and records over a snapshot, and write what it now holds.
+
+    The new snapshot is made beside the old one and takes its place when it is complete.
+
+    A file that another part made with the same contents belongs to both.  If the contents differ
+    this part takes it over, and its entry says so.  A file goes when no part makes it any more.
 
     Parameters
     ----------
     results : path-like
-        Folder with ``tables`` and ``figures`` (results/).
+        Folder with ``part.json`` (written by the rule keep_records) and what it names.
     target : path-like
-        Folder to replace as a whole (docs/results/).
+        The snapshot (docs/results/); made if missing.
+    part : str
+        Name of the part: lower-case letters, digits, "-".
     command : str
         The command that made the results.
-    captions : path-like, optional
-        Folder with one ``<name>.rst`` per table or figure; captions that are templates are
-        left out.
+    captions : path-like or mapping, optional
+        Captions by name, or the folder with one ``<name>.rst`` per table or figure, where captions
+        that are templates are left out. Those in ``part.json`` come first.
 
     Returns
     -------
@@ -52,79 +70,214 @@ def keep_results(
     Raises
     ------
     DataError
-        If there are no tables, or the folder cannot be written.
+        If a file that belongs to the part is missing, or the folder cannot be written.
     """
     results, target = Path(results), Path(target)
-    tables = sorted((results / "tables").glob("*.tsv"))
-    if not tables:
-        raise DataError(f"{results / 'tables'} holds no tables: run `{command}` first.")
-    figures = sorted({file.stem for file in (results / "figures").glob("*.*")})
-    lines = _origin(command)
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", part):
+        raise DataError(f"The part is called {part!r}: use lower-case letters, digits and '-'.")
+    if not (results / "part.json").is_file():
+        raise DataError(
+            f"{results / 'part.json'} does not exist: make it with `snakemake records` and the "
+            f"options of `{command}` first."
+        )
+    manifest = read_json(results / "part.json")
     with atomic_folder(target) as folder:
-        (folder / "tables").mkdir()
-        (folder / "figures").mkdir()
+        if target.is_dir():
+            shutil.copytree(target, folder, dirs_exist_ok=True)
+        parts = read_parts(folder)
+        previous = parts.pop(part, {})
+        entry = {
+            "part": part,
+            "command": command,
+            "commit": revision(".", ignoring="docs/results") or "unknown",
+            "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+            "machine": machine(),
+            "tables": [],
+            "figures": [],
+            "records": [],
+            "left_out": {},
+            "withheld": manifest["withheld"],
+            "took_over": {},
+        }
+        for kind, source, name in _files_of(results, manifest, entry):
+            _put(source, folder / kind / name, kind, name, entry, parts)
+        retained = [
+            name
+            for name in previous.get("figures", [])
+            if Path(name).stem in manifest["retained"] and name not in entry["figures"]
+        ]
+        entry["figures"] = sorted(entry["figures"] + retained)
+        _remove_unowned(folder, previous, [entry, *parts.values()])
+        names = {Path(name).stem for kind in ("tables", "figures") for name in entry[kind]}
+        entry["captions"] = _captions(names | set(entry["left_out"]), manifest, captions)
         if (results / "config.yaml").is_file():
-            shutil.copy(results / "config.yaml", folder / "config.yaml")
-            lines += ["", "Configuration in force: [config.yaml](config.yaml)."]
-        if figures:
-            lines += ["", "## Figures"]
-        for name in figures:
-            files = _copy_figure(results / "figures", folder / "figures", name)
-            if files:
-                lines += ["", f"### {name}", "", f"![{name}](figures/{files[0]})"]
-                lines += _caption(captions, name)
-        lines += ["", "## Tables"]
-        for file in tables:
-            lines += ["", f"### {file.stem}"]
-            lines += _caption(captions, file.stem)
-            if file.stat().st_size > LARGEST_TABLE:
-                lines += ["", f"Too large to be kept here ({len(read_tsv(file))} rows)."]
-                continue
-            shutil.copy(file, folder / "tables" / file.name)
-            lines += ["", f"[tables/{file.name}](tables/{file.name})"]
-            lines += _printed(read_tsv(file))
-        readme = folder / "README.md"
-        readme.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            entry["configuration"] = f"parts/{part}.config.yaml"
+            _copy(results / "config.yaml", folder / entry["configuration"])
+        for name, other in (parts | {part: entry}).items():
+            write_json(folder / "parts" / f"{name}.json", other)
+        write_readme(folder)
     return target / "README.md"
 
 
-def _origin(command: str) -> list[str]:
-    """Return the README's head: command, commit, date and machine."""
-    facts = {
-        "command": f"`{command}`",
-        "commit": revision(".", ignoring="docs/results") or "unknown",
-        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        **machine(),
+def read_parts(folder: Path) -> dict[str, dict]:
+    """Return the entries of all parts of a snapshot by name."""
+    return {file.stem: read_json(file) for file in sorted((folder / "parts").glob("*.json"))}
+
+
+# --- the files of a part --------------------------------------------------------------------------
+
+
+def _files_of(results: Path, manifest: Mapping, entry: dict) -> Iterator[tuple[str, Path, str]]:
+    """Yield kind, path and name of every file to keep; note in ``entry`` what is left out."""
+    for name in manifest["tables"]:
+        file = _existing(results / "tables" / name)
+        if file.stat().st_size > LARGEST_TABLE:
+            entry["left_out"][file.stem] = len(read_tsv(file))
+        else:
+            yield "tables", file, name
+    for name in manifest["figures"]:
+        if Path(name).stem in manifest["withheld"]:
+            continue
+        file = _existing(results / "figures" / name)
+        if not (file.suffix == ".svg" and file.stat().st_size > LARGEST_SVG):
+            yield "figures", file, name
+    records = results / "records"
+    for file in sorted(records.rglob("*.json")):
+        yield "records", file, file.relative_to(records).as_posix()
+
+
+def _existing(file: Path) -> Path:
+    if not file.is_file():
+        raise DataError(f"{file} does not exist, but part.json names it: run `snakemake records`.")
+    return file
+
+
+def _put(
+    source: Path, target: Path, kind: str, name: str, entry: dict, others: Mapping[str, dict]
+) -> None:
+    """Copy a file unless it is there already; make it this part's, and take it from others."""
+    entry[kind].append(name)
+    if target.is_file() and _same(source, target, kind):
+        return
+    for other, its in others.items():
+        if name in its[kind]:
+            its[kind].remove(name)
+            entry["took_over"][f"{kind}/{name}"] = other
+    _copy(source, target)
+
+
+def _same(source: Path, target: Path, kind: str) -> bool:
+    if kind == "records":
+        return same_run(read_json(source), read_json(target))
+    return source.read_bytes() == target.read_bytes()
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source, target)
+
+
+def _remove_unowned(folder: Path, previous: Mapping, parts: Iterable[Mapping]) -> None:
+    """Remove what a part owned before if nobody owns it now."""
+    parts = list(parts)
+    for kind in KINDS:
+        owned = {name for part in parts for name in part[kind]}
+        for name in set(previous.get(kind, [])) - owned:
+            (folder / kind / name).unlink(missing_ok=True)
+
+
+def _captions(
+    names: Iterable[str], manifest: Mapping, given: str | Path | Mapping[str, str] | None
+) -> dict[str, str]:
+    """Return the captions of tables and figures, as Markdown."""
+    declared = dict(given) if isinstance(given, Mapping) else {}
+    declared |= manifest["captions"]
+    if given is not None and not isinstance(given, Mapping):
+        for name in set(names) - set(declared):
+            file = Path(given, f"{name}.rst")
+            if file.is_file():
+                declared[name] = file.read_text(encoding="utf-8")
+    return {
+        name: declared[name].strip().replace("``", "`")
+        for name in sorted(names)
+        if name in declared and "{{" not in declared[name] and "{%" not in declared[name]
     }
-    rows = [f"| {name} | {value} |" for name, value in facts.items()]
-    return [
+
+
+# --- the README -----------------------------------------------------------------------------------
+
+
+def write_readme(folder: Path) -> None:
+    """Write the README of a snapshot from its parts: every figure and table, and its origin."""
+    parts = read_parts(folder)
+    lines = [
         "# Results",
         "",
-        "Written by `make snapshot`; do not edit. Ratios of times depend less on the machine.",
-        "",
-        "| | |",
-        "|---|---|",
-        *rows,
+        "Written by `make snapshot`; do not edit. Each part replaces its own files only. Ratios of "
+        "times depend less on the machine, and none is taken between two machines.",
+        *_origins(parts),
     ]
+    figures = _owners(parts, "figures")
+    if figures:
+        lines += ["", "## Figures"]
+    # SVG before PNG of the same name
+    for name in sorted({Path(file).stem for file in figures}):
+        file = next(f"{name}{s}" for s in (".svg", ".png") if f"{name}{s}" in figures)
+        lines += ["", f"### {name}", "", f"![{name}](figures/{file})"]
+        lines += _about(parts, figures[file], name)
+    left_out = _owners(parts, "left_out")
+    tables = {Path(file).stem: owners for file, owners in _owners(parts, "tables").items()}
+    lines += ["", "## Tables"]
+    for name in sorted({*tables, *left_out}):
+        owners = tables.get(name) or left_out[name]
+        lines += ["", f"### {name}", *_about(parts, owners, name)]
+        if name not in tables:
+            rows = parts[owners[0]]["left_out"][name]
+            lines += ["", f"Too large to be kept here ({rows} rows)."]
+            continue
+        lines += ["", f"[tables/{name}.tsv](tables/{name}.tsv)"]
+        lines += _printed(read_tsv(folder / "tables" / f"{name}.tsv"))
+    (folder / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _copy_figure(source: Path, target: Path, name: str) -> list[str]:
-    """Copy the formats of a figure that are worth keeping; return their names, best first."""
-    kept = []
-    for suffix in (".svg", ".png"):
-        file = source / f"{name}{suffix}"
-        if file.is_file() and not (suffix == ".svg" and file.stat().st_size > LARGEST_SVG):
-            shutil.copy(file, target / file.name)
-            kept.append(file.name)
-    return kept
+def _origins(parts: Mapping[str, Mapping]) -> list[str]:
+    """Return a section per part: command, commit, date, machine, what it took and withheld."""
+    lines = ["", "## Parts"]
+    for name, part in parts.items():
+        facts = {
+            "command": f"`{part['command']}`",
+            "commit": part["commit"],
+            "date": part["date"],
+            **part["machine"],
+            "records": str(len(part["records"])),
+        }
+        if part.get("configuration"):
+            file = part["configuration"]
+            facts["configuration"] = f"[{file}]({file})"
+        for other in sorted(set(part["took_over"].values())):
+            taken = [path for path, owner in part["took_over"].items() if owner == other]
+            facts[f"took over from {other}"] = ", ".join(taken)
+        if part["withheld"]:
+            facts["not shown (images of sets that are not published)"] = ", ".join(part["withheld"])
+        rows = [f"| {key} | {value} |" for key, value in facts.items()]
+        lines += ["", f"### {name}", "", "| | |", "|---|---|", *rows]
+    return lines
 
 
-def _caption(captions: str | Path | None, name: str) -> list[str]:
-    file = Path(captions, f"{name}.rst") if captions else None
-    if file is None or not file.is_file():
-        return []
-    text = file.read_text(encoding="utf-8").strip()
-    return [] if "{{" in text or "{%" in text else ["", text.replace("``", "`")]
+def _owners(parts: Mapping[str, Mapping], kind: str) -> dict[str, list[str]]:
+    """Return the parts that own each file of a kind, the file that was made first first."""
+    owners: dict[str, list[str]] = {}
+    for name in sorted(parts, key=lambda name: parts[name]["date"]):
+        for file in parts[name][kind]:
+            owners.setdefault(file, []).append(name)
+    return owners
+
+
+def _about(parts: Mapping[str, Mapping], owners: Sequence[str], name: str) -> list[str]:
+    """Return the caption of a table or figure and the parts that it comes from."""
+    captions = [parts[o]["captions"][name] for o in owners if name in parts[o]["captions"]]
+    origin = ", ".join(f"[{owner}](#{owner})" for owner in owners)
+    return [*(["", captions[-1]] if captions else []), "", f"From {origin}."]
 
 
 def _printed(table: pd.DataFrame) -> list[str]:
@@ -149,16 +302,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m crosskrylov.reporting.snapshot", description=__doc__
     )
+    parser.add_argument("--part", required=True, help="name of the part that the results are")
     parser.add_argument("--command", required=True, help="the command that made the results")
     parser.add_argument("--results", default="results", help="folder to read (%(default)s)")
-    parser.add_argument("--to", default="docs/results", help="folder to replace (%(default)s)")
+    parser.add_argument("--to", default="docs/results", help="snapshot (%(default)s)")
     parser.add_argument("--captions", default="workflow/report", help="folder (%(default)s)")
     options = parser.parse_args(arguments)
     try:
-        readme = keep_results(options.results, options.to, options.command, options.captions)
+        readme = keep_part(
+            options.results, options.to, options.part, options.command, options.captions
+        )
     except CrosskrylovError as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return 1
+    kept = read_json(readme.parent / "parts" / f"{options.part}.json")
+    for path, other in kept["took_over"].items():
+        print(f"{path} was of the part {other}")
     print(f"wrote {readme}")
     return 0
 

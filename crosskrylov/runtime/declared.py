@@ -48,7 +48,13 @@ class Declared:
 
     def load(self, package: str) -> Any:
         """Import the module, a member of ``package``, and return the function or class."""
-        return getattr(import_module(f"{package}.{self.file.stem}"), self.attribute)
+        return imported(f"{package}.{self.file.stem}:{self.attribute}")
+
+
+def imported(path: str) -> Any:
+    """Return what stands at ``package.module:attribute``."""
+    module, _, attribute = path.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 @cache
@@ -124,7 +130,20 @@ def _parameters(node: ast.ClassDef | ast.FunctionDef) -> tuple[str, ...]:
     return tuple(a.arg for a in arguments if a.arg != "self")
 
 
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that ``name`` may be a slip of, in whatever case, or None."""
+    spelt = {str(k).lower(): str(k) for k in known}
+    near = get_close_matches(str(name).lower(), spelt, n=1)
+    return spelt[near[0]] if near else None
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``" (did you mean 'x'?)"`` for the nearest known name, or nothing."""
-    near = get_close_matches(str(name), list(known), n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+    near = nearest(name, known)
+    return f" (did you mean {near!r}?)" if near else ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names as ``a, b, c``, cut after a dozen."""
+    names = list(names)
+    return ", ".join(names[:12]) + (f", ... ({len(names)} in all)" if len(names) > 12 else "")

@@ -1,5 +1,6 @@
 """Fair measurement: the same number of threads for everyone, peak memory, repeats."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,13 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 
 from crosskrylov.errors import ConfigError
+
+
+def available_cores() -> int:
+    """Return the cores that this process may use (fewer than the machine's in a container)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @contextmanager

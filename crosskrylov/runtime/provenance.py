@@ -1,5 +1,6 @@
 """Which machine, software and source revision made a result."""
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -7,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from crosskrylov import __version__
+from crosskrylov.runtime.measurement import available_cores
 
 #: Packages whose version can change a number or a time.
 PACKAGES = ("numpy", "scipy", "pyamg", "pypardiso", "mkl", "torch", "diffusers", "snakemake")
@@ -25,10 +27,9 @@ def machine() -> dict[str, str]:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
-        "cores": str(
-            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        ),
+        "cores": str(available_cores()),
         "memory_gib": _memory_gib(),
+        "machine_id": machine_id(),
     }
     for package in PACKAGES:
         try:
@@ -36,6 +37,34 @@ def machine() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return {name: value for name, value in facts.items() if value}
+
+
+def machine_id() -> str:
+    """Return which machine this is: times measured under two ids are never set against each other.
+
+    A digest of processor, usable cores, memory and the system's own identity, from which no name
+    can be read back.  A container that is made anew each time is another machine each time: what it
+    shares its processor with is not known.
+
+    Returns
+    -------
+    str
+        12 hexadecimal digits.
+    """
+    memory = _memory_gib().partition(".")[0]  # the kernel keeps a little more or less for itself
+    text = "\n".join(
+        ("crosskrylov", _processor(), str(available_cores()), memory, _host_identity())
+    )
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _host_identity() -> str:
+    """Return the system's number and name; containers of one image share the number."""
+    try:
+        number = Path("/etc/machine-id").read_text().strip()
+    except OSError:
+        number = ""
+    return f"{number} {platform.node()}"
 
 
 def _processor() -> str:
@@ -47,13 +76,6 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
-
-
-def _cores() -> int | None:
-    """Return the cores that this process may use (fewer than the machine's in a container)."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count()
 
 
 def _memory_gib() -> str:

@@ -1,6 +1,5 @@
 """Options of the engine and the choice of the method that runs."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -8,8 +7,10 @@ from typing import Any
 import torch
 
 from crosskrylov.equation.problem import FokkerPlanckProblem
-from crosskrylov.errors import ConfigError, DeviceError
-from crosskrylov.scores.engines.batched_march import BatchedMarch
+from crosskrylov.errors import ConfigError
+from crosskrylov.runtime.device import select_device
+from crosskrylov.runtime.measurement import available_cores
+from crosskrylov.scores.engines.batched_march import MAX_ITERATIONS, BatchedMarch
 from crosskrylov.scores.engines.density_form import DensityForm
 from crosskrylov.scores.engines.exact_transform import ExactTransform
 from crosskrylov.scores.engines.solver_march import SolverMarch
@@ -26,6 +27,8 @@ _CHOICES = {
 #: Tolerance where none is given; float32 cannot verify much less at 256 x 256 pixels.
 DEFAULT_TOLERANCE = {"float64": 1e-8, "float32": 1e-4}
 _SMALLEST_TOLERANCE = {"float64": 1e-13, "float32": 1e-5}
+#: Registered solver that method "solver" marches with.
+SOLVER_METHOD = "batched_bicgstab"
 #: Bytes of one field of a block: what keeps all working fields of a block in a core's cache.
 _BLOCK_BYTES = {"cpu": 2**19, "cuda": 2**27}
 
@@ -46,7 +49,7 @@ class EngineOptions:
         Picard iterates of the first steps of "batched", as in `MarchOptions`; None: every step is
         iterated to its fixed point.
     solver : dict
-        ``name`` and ``options`` of the registered solver for method "solver".
+        ``method`` and ``options`` of the registered solver for method "solver".
     device : {"auto", "cpu", "cuda"}
     dtype : {"float64", "float32"}
         Arithmetic of "exact" and "batched".
@@ -67,15 +70,15 @@ class EngineOptions:
 
     method: str = "auto"
     tolerance: float | None = None
-    max_iterations: int = 30
-    max_picard: int | None = 5
-    solver: Mapping[str, Any] = field(default_factory=lambda: {"name": "batched_bicgstab"})
+    max_iterations: int = MAX_ITERATIONS
+    max_picard: int | None = MarchOptions.max_picard
+    solver: Mapping[str, Any] = field(default_factory=lambda: {"method": SOLVER_METHOD})
     device: str = "auto"
     dtype: str = "float64"
     workers: int = 0
     block_images: int | None = None
     chunk_images: int | None = None
-    memory_mb: float = 2000.0
+    memory_mb: float = 2000
     storage: str = "float16"
     quantity: str = "score"
 
@@ -100,8 +103,8 @@ class EngineOptions:
             value = getattr(self, key)
             if value is not None and value < 1:
                 raise ConfigError(f"engine.{key} is {value}; it must be at least 1.")
-        if "name" not in self.solver:
-            raise ConfigError("engine.solver has no name; give the name of a registered solver.")
+        if "method" not in self.solver:
+            raise ConfigError("engine.solver has no method; give the name of a registered solver.")
 
     @classmethod
     def from_config(cls, section: Mapping | None) -> "EngineOptions":
@@ -133,8 +136,7 @@ class EngineOptions:
             return 1
         if self.workers:
             return self.workers
-        available = getattr(os, "sched_getaffinity", None)
-        return len(available(0)) if available else os.cpu_count() or 1
+        return available_cores()
 
     @property
     def torch_device(self) -> torch.device:
@@ -145,13 +147,7 @@ class EngineOptions:
         DeviceError
             If CUDA is asked for and there is none.
         """
-        available = torch.cuda.is_available()
-        if self.device == "cuda" and not available:
-            raise DeviceError(
-                f"engine.device is 'cuda', but torch {torch.__version__} finds no GPU; use 'auto' "
-                "or 'cpu'."
-            )
-        return torch.device("cuda" if available and self.device != "cpu" else "cpu")
+        return select_device(self.device, "engine.device")
 
     def resolved_method(self, problem: FokkerPlanckProblem) -> str:
         """Return the method that runs for a problem."""
@@ -193,7 +189,7 @@ class EngineOptions:
                 **{**asdict(march or MarchOptions()), "tolerance": self.resolved_tolerance}
             )
             return SolverMarch(
-                problem, steps, self.solver["name"], self.solver.get("options"), march
+                problem, steps, self.solver["method"], self.solver.get("options"), march
             )
         common = {"dtype": getattr(torch, self.dtype), "device": self.torch_device}
         if method == "exact":

@@ -9,8 +9,11 @@ import numpy as np
 
 from crosskrylov.datasets.folder import list_images
 from crosskrylov.datasets.loading import ImageReader, image_digest
-from crosskrylov.datasets.pixels import decode_image, fit, to_channels
+from crosskrylov.datasets.pixels import COLOR, decode_image, fit, n_channels, to_channels
 from crosskrylov.errors import ConfigError, DataError, ShapeError
+
+#: Seed of every random draw where none is given.
+SEED = 17
 
 
 class Images(Protocol):
@@ -62,11 +65,10 @@ class ArrayImages:
 class FileImages:
     """Image files, and all image files below folders, cropped to squares and resized."""
 
-    def __init__(self, paths, size: int, color: str = "rgb"):
+    def __init__(self, paths, size: int, color: str = COLOR):
         if size is None:
             raise ConfigError("The image size is missing: give --size (pixels), e.g. --size 64.")
-        if color not in ("rgb", "grey"):
-            raise ConfigError(f"color is {color!r}, which is unknown: use 'rgb' or 'grey'.")
+        channels = n_channels(color)
         self._files: list[Path] = []
         for path in map(Path, paths):
             if path.is_dir():
@@ -76,7 +78,7 @@ class FileImages:
             else:
                 raise DataError(f"{path} does not exist: name image files or folders of them.")
         self._size, self._color = size, color
-        self.shape = (len(self._files), 3 if color == "rgb" else 1, size, size)
+        self.shape = (len(self._files), channels, size, size)
 
     def read(self, index: int) -> np.ndarray:
         """Decode, crop and resize image ``index``; smaller images are enlarged."""
@@ -102,7 +104,7 @@ class SourceImages:
 
     def __init__(self, description: Mapping[str, Any]):
         self._description = {k: v for k, v in description.items() if v is not None}
-        self._description.setdefault("seed", 17)
+        self._description.setdefault("seed", SEED)
         self._reader = ImageReader(**self._description)
         self.shape = self._reader.shape
 
@@ -120,7 +122,7 @@ class SourceImages:
         return {**plain, "shape": list(self.shape)}
 
 
-def as_images(images, size: int | None = None, color: str = "rgb") -> Images:
+def as_images(images, size: int | None = None, color: str = COLOR) -> Images:
     """Return ``images`` as something to read from.
 
     Parameters

@@ -14,13 +14,11 @@ from array_api_compat import array_namespace, device
 
 from crosskrylov.equation.assembly import assemble_systems
 from crosskrylov.equation.problem import FokkerPlanckProblem
-from crosskrylov.equation.stencil import (
-    score,
-)
+from crosskrylov.equation.stencil import score
 from crosskrylov.errors import ConfigError, DataError, ShapeError
 from crosskrylov.scores.march_options import MarchOptions
 from crosskrylov.solvers.base import LinearSolver, LinearSystems, check_finite, check_residuals
-from crosskrylov.solvers.kernels.residuals import norms
+from crosskrylov.solvers.kernels.residuals import norms, to_numpy
 
 Array = Any
 
@@ -63,9 +61,7 @@ class Trajectory:
 
 def _relative_change(new: Array, old: Array) -> np.ndarray:
     """Return ||new - old|| / ||old|| per image; a zero iterate is measured against rounding."""
-    change, scale = norms(new - old), norms(old)
-    change = np.asarray(change.cpu() if hasattr(change, "cpu") else change, dtype=np.float64)
-    scale = np.asarray(scale.cpu() if hasattr(scale, "cpu") else scale, dtype=np.float64)
+    change, scale = (to_numpy(a).astype(np.float64) for a in (norms(new - old), norms(old)))
     return change / np.maximum(scale, 1e-12)
 
 

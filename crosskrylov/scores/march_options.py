@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from crosskrylov.equation.assembly import Linearisation
+from crosskrylov.equation.assembly import LINEARISATION, Linearisation
 from crosskrylov.errors import ConfigError
 
 Start = Literal["previous", "zero", "extrapolated"]
@@ -37,7 +37,7 @@ class MarchOptions:
     tolerance: float = 1e-8
     picard_tolerance: float = 1e-6
     max_picard: int = 5
-    linearisation: Linearisation = "picard"
+    linearisation: Linearisation = LINEARISATION
     start: Start = "previous"
 
     def __post_init__(self):

@@ -15,6 +15,8 @@ import numpy as np
 
 from crosskrylov.errors import ConfigError, DataError, ShapeError
 
+#: Seed images where nobody says how many.
+N_SEEDS = 3
 SELECTIONS = ("first", "random", "k_medoids", "farthest_point", "greedy_residual")
 MAX_K_MEDOIDS_IMAGES = 10_000  # its distance matrix has N^2 entries: 0.8 GB
 
@@ -107,6 +109,8 @@ def mean_free(features: np.ndarray) -> np.ndarray:
 
 def feature_distances(targets: np.ndarray, seeds: np.ndarray) -> np.ndarray:
     """Return the distances (Eq. 22) between mean-free features: (N, n), (S, n) to (N, S)."""
+    # one product of matrices: scipy.spatial.distance.cdist gives the same up to rounding, but takes
+    # 3 to 8 times as long (200 to 1,000 images of 16 x 16 to 3 x 32 x 32 values, one core)
     size, seed_size = np.linalg.norm(targets, axis=1), np.linalg.norm(seeds, axis=1)
     total = size[:, None] ** 2 + seed_size[None, :] ** 2
     squared = total - 2.0 * targets @ seeds.T

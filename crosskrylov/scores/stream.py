@@ -18,8 +18,10 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 import crosskrylov
+from crosskrylov.datasets.pixels import COLOR
 from crosskrylov.equation.density import initial_log_density
 from crosskrylov.equation.problem import (
+    DEFAULTS,
     FokkerPlanckProblem,
     evenly_spaced_steps,
     problem_from_config,
@@ -28,7 +30,7 @@ from crosskrylov.equation.stencil import score
 from crosskrylov.errors import ConfigError, CrosskrylovError, DataError
 from crosskrylov.runtime.files import write_json
 from crosskrylov.scores.engine_options import EngineOptions
-from crosskrylov.scores.images import Images, as_images
+from crosskrylov.scores.images import SEED, Images, as_images
 from crosskrylov.scores.march_options import MarchOptions
 from crosskrylov.scores.store import FORMAT, MANIFEST, ScoreStore
 
@@ -122,11 +124,11 @@ def precompute_scores(
     output,
     *,
     size: int | None = None,
-    color: str = "rgb",
+    color: str = COLOR,
     equation: Mapping | None = None,
     density: Mapping | None = None,
     march: MarchOptions | None = None,
-    seed: int = 17,
+    seed: int = SEED,
     first_image: int = 0,
     overwrite: bool = False,
     progress: bool = True,
@@ -185,7 +187,8 @@ def precompute_scores(
     source = as_images(images, size, color)
     equation = dict(equation or {})
     problem = problem_from_config(equation, *source.shape[2:])
-    steps = evenly_spaced_steps(problem.time_steps, int(equation.get("stored_steps", 10)))
+    stored_steps = int({**DEFAULTS, **equation}["stored_steps"])
+    steps = evenly_spaced_steps(problem.time_steps, stored_steps)
     density = {**(density or {})}
     if density.get("method") == "kde":
         density["seed"] = seed

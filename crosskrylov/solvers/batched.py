@@ -1,12 +1,12 @@
-"""Batched Krylov solvers in torch: all systems of a call at once, on CPU or GPU (Eqs. 8, 14)."""
+"""Batched Krylov solvers in torch: all systems of a call at once, on CPU or GPU (Eqs. 14-15b)."""
 
 import time
 
 import numpy as np
 
 from crosskrylov.equation.stencil import FivePointStencil
-from crosskrylov.equation.transforms import TransformPreconditioner
-from crosskrylov.errors import ConfigError, ConvergenceError, DeviceError
+from crosskrylov.equation.transforms import TransformCache
+from crosskrylov.errors import ConfigError, ConvergenceError
 from crosskrylov.solvers.base import LinearSolver, LinearSystems, Solution, register
 from crosskrylov.solvers.kernels.batched_krylov import StencilOperator, bicgstab, gmres
 
@@ -40,20 +40,19 @@ class _BatchedKrylov(LinearSolver):
             )
         import torch  # here, so that the registry of solvers does not need torch
 
-        if device != "cpu" and not torch.cuda.is_available():
-            raise DeviceError(
-                f"The solver option device is {device!r}, but torch finds no GPU; use 'cpu'."
-            )
+        from crosskrylov.runtime.device import select_device
+
+        device = select_device(device, "The solver option device").type
         self._torch, self._device = torch, device
         self._preconditioner = preconditioner
         self._precision = getattr(torch, preconditioner_precision)
         self._max_iterations = max_iterations
-        self._key = self._transform = None
+        self._transforms = TransformCache()
 
     def prepare(self, problem, log_density, seeds=None) -> None:
         """Forget the transform of an earlier march."""
         super().prepare(problem, log_density, seeds)
-        self._key = self._transform = None
+        self._transforms = TransformCache()
 
     def solve(self, systems: LinearSystems) -> Solution:
         """Solve every system to ``systems.tolerance``; arrays keep their kind and device."""
@@ -86,22 +85,11 @@ class _BatchedKrylov(LinearSolver):
     def _make_preconditioner(self, systems, rhs):
         if self._preconditioner == "none":
             return None
-        problem, half_g2 = systems.problem, systems.problem.half_g2(systems.step)
-        key = (problem, half_g2, rhs.device)
-        if key != self._key:
-            self._transform = TransformPreconditioner(
-                problem.height,
-                problem.width,
-                problem.spacing,
-                problem.time_step,
-                half_g2,
-                problem.boundary,
-                like=rhs[:0].to(self._precision),
-            )
-            self._key = key
+        like = rhs[:0].to(self._precision)
+        transform = self._transforms.get(systems.problem, systems.step, like)
         if self._precision == rhs.dtype:
-            return self._transform
-        return lambda fields, active: self._transform(fields.to(self._precision)).to(fields.dtype)
+            return transform
+        return lambda fields, active: transform(fields.to(self._precision)).to(fields.dtype)
 
     def _raise_missed(self, systems, result):
         residuals = np.where(np.isnan(result.relative_residuals), np.inf, result.relative_residuals)

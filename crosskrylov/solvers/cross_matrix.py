@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 
+from crosskrylov.equation.transforms import TransformCache
 from crosskrylov.errors import ConfigError, ShapeError
 from crosskrylov.solvers.base import LinearSolver, LinearSystems, Solution
 from crosskrylov.solvers.kernels.residuals import norms
@@ -13,7 +14,7 @@ from crosskrylov.solvers.kernels.split_products import (
     projection_coefficients,
 )
 from crosskrylov.solvers.kernels.subspace import check_dimension
-from crosskrylov.solvers.refinement import Refinement, TransformCache, check_choice, require_numpy
+from crosskrylov.solvers.refinement import Refinement, check_choice, require_numpy
 
 
 def check_option(option: str, value, minimum: int) -> int:
@@ -194,7 +195,7 @@ class CrossMatrixSolver(LinearSolver):
             x = self._project(systems)
         preconditioner = None
         if self._transform is not None:
-            transform = self._transform.get(systems)
+            transform = self._transform.get(systems.problem, systems.step, systems.rhs)
 
             def preconditioner(fields, positions):
                 return transform(fields)

@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 
 from crosskrylov.errors import ConfigError
-from crosskrylov.runtime.declared import declared_in, did_you_mean
+from crosskrylov.runtime.declared import Declared, declared_in, did_you_mean
 
 SOLVERS_FOLDER = Path(__file__).resolve().parent
 
@@ -30,8 +30,13 @@ class SolverEntry:
     attribute: str
 
 
+def declared_solvers(folder: Path = SOLVERS_FOLDER) -> dict[str, Declared]:
+    """Return what the modules of ``folder`` declare by ``@register(name, family)``, by name."""
+    return declared_in(Path(folder), ("family",))
+
+
 def registered_solvers(folder: Path = SOLVERS_FOLDER) -> dict[str, SolverEntry]:
-    """Return every solver that a module of ``folder`` declares by ``@register(name, family)``."""
+    """Return where every solver of ``folder`` is defined."""
     return {
         name: SolverEntry(
             entry.facts["family"],
@@ -39,7 +44,7 @@ def registered_solvers(folder: Path = SOLVERS_FOLDER) -> dict[str, SolverEntry]:
             f"crosskrylov.solvers.{entry.file.stem}",
             entry.attribute,
         )
-        for name, entry in declared_in(Path(folder), ("family",)).items()
+        for name, entry in declared_solvers(folder).items()
     }
 
 

@@ -6,10 +6,11 @@ from itertools import pairwise
 import numpy as np
 import scipy.sparse.linalg as spla
 
+from crosskrylov.equation.transforms import TransformCache
 from crosskrylov.errors import ConfigError, DataError
 from crosskrylov.solvers.base import LinearSolver, LinearSystems, Solution, register
 from crosskrylov.solvers.cross_matrix import check_option, check_seeds, missing_seed, seed_positions
-from crosskrylov.solvers.refinement import Refinement, TransformCache, check_choice, require_numpy
+from crosskrylov.solvers.refinement import Refinement, check_choice, require_numpy
 
 
 class _TransformSolver(LinearSolver):
@@ -24,7 +25,7 @@ class _TransformSolver(LinearSolver):
     def solve(self, systems: LinearSystems) -> Solution:
         """Solve all systems from ``systems.start``."""
         clock = time.perf_counter()
-        transform = self._transform.get(systems)
+        transform = self._transform.get(systems.problem, systems.step, systems.rhs)
         setup = time.perf_counter() - clock
         solution = self._refinement.run(
             systems, systems.start, self.name, lambda fields, positions: transform(fields)
@@ -122,7 +123,7 @@ class SeedLU(LinearSolver):
         """Take the seed assignment and forget all factorisations."""
         self._seeds = check_seeds(seeds, len(log_density), self.name)
         self._factors = [None] * len(self._seeds.seeds)
-        self._step = self._factored_step = None
+        self._factored_step = None
 
     def solve(self, systems: LinearSystems) -> Solution:
         """Factorise the seeds' matrices in the first call of a step, then iterate."""

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from crosskrylov.equation.stencil import FivePointStencil
-from crosskrylov.equation.transforms import TransformPreconditioner
 from crosskrylov.errors import ConfigError, ConvergenceError, DataError
 from crosskrylov.solvers.base import LinearSolver, LinearSystems, Solution, check_finite
 from crosskrylov.solvers.kernels.batched_krylov import StencilOperator, bicgstab, gmres
@@ -51,32 +50,6 @@ def operator_of(matrix: FivePointStencil) -> BandedOperator | StencilOperator:
     return (
         BandedOperator(matrix) if isinstance(matrix.center, np.ndarray) else StencilOperator(matrix)
     )
-
-
-class TransformCache:
-    """The transform preconditioner (Eq. 14) of the current step; kept while g does not change."""
-
-    def __init__(self):
-        self._key = self._preconditioner = None
-
-    def get(self, systems: LinearSystems) -> TransformPreconditioner:
-        """Return the preconditioner for these systems' image size, g(t), dt and array kind."""
-        problem = systems.problem
-        half_g2 = problem.half_g2(systems.step)
-        key = (problem.height, problem.width, problem.spacing, problem.time_step, half_g2)
-        key += (problem.boundary, type(systems.rhs), systems.rhs.dtype, str(systems.rhs.device))
-        if key != self._key:
-            self._preconditioner = TransformPreconditioner(
-                problem.height,
-                problem.width,
-                problem.spacing,
-                problem.time_step,
-                half_g2,
-                problem.boundary,
-                like=systems.rhs,
-            )
-            self._key = key
-        return self._preconditioner
 
 
 def finish(

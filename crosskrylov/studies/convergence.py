@@ -19,6 +19,7 @@ from crosskrylov.equation.stencil import score
 from crosskrylov.scores.march import march
 from crosskrylov.scores.march_options import march_options
 from crosskrylov.solvers.registry import make_solver
+from crosskrylov.studies.register import register
 
 CENTERS = ((0.45, 0.5), (0.58, 0.46))
 AMPLITUDES = (3.0, 1.5)
@@ -119,3 +120,20 @@ def _row(boundary, varied, n_nodes, n_steps, step_size, method) -> dict:
         "step_size": step_size,
         "score_error": error / np.linalg.norm(reference),
     }
+
+
+@register(
+    "convergence",
+    solvers=["transform_bicgstab"],
+    tables={"convergence": "Convergence of the scheme to a closed-form solution."},
+    figures={
+        "convergence": {
+            "table": "convergence",
+            "caption": "Convergence of the score to a closed-form solution: first order in time, "
+            "second order in space, under both boundary conditions.",
+        }
+    },
+)
+def study_convergence(data, time_steps, sizes, fine_size):
+    """Measure the orders of convergence against a closed-form solution."""
+    return {"convergence": convergence(time_steps, sizes, fine_size=fine_size)}

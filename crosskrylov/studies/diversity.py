@@ -7,6 +7,7 @@ from crosskrylov.scores.seeds import SeedAssignment, feature_distances, mean_fre
 from crosskrylov.studies.bank import SystemBank
 from crosskrylov.studies.bases import increment_basis, nearest_seed_basis, own_basis, project
 from crosskrylov.studies.common import quantiles
+from crosskrylov.studies.register import register
 from crosskrylov.studies.subspace_dimension import split_images
 
 
@@ -41,3 +42,21 @@ def diversity(bank: SystemBank, seeds: SeedAssignment, dimension: int) -> pd.Dat
                 }
             )
     return pd.DataFrame(rows)
+
+
+@register(
+    "diversity",
+    needs=["bank", "seeds"],
+    tables={"diversity": "Residuals after projection on image sets of different diversity."},
+    figures={
+        "diversity": {
+            "table": "diversity",
+            "caption": "Residual after projection on image sets of different diversity; d is the "
+            "mean relative distance between the log-densities of two images. Bars are quartiles "
+            "over targets.",
+        }
+    },
+)
+def study_diversity(data, dimension):
+    """Measure projections on an image set, with its diversity."""
+    return {"diversity": diversity(data.bank, data.seeds, dimension)}

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from crosskrylov.equation.problem import FokkerPlanckProblem
+from crosskrylov.equation.problem import FokkerPlanckProblem, problem_from_config
 from crosskrylov.equation.stencil import score
 from crosskrylov.errors import ShapeError
-from crosskrylov.learning.embedding import Embedding, embed_images
+from crosskrylov.learning.embedding import Embedding, drift_at_steps, embed_images
 from crosskrylov.studies.common import relative_errors
+from crosskrylov.studies.register import register
 
 
 def downstream(
@@ -54,6 +55,7 @@ def downstream(
     rows = []
     for variant in variants:
         options = {"variant": variant, "diffusion": g, "steps": len(steps), "seed": seed}
+        options["drift"] = drift_at_steps(problem, steps)
         embedded = {"exact": embed_images(images, exact_score, times, **options)}
         moved = embedded["exact"].displacement_rms[:, -1]
         errors = {}
@@ -91,3 +93,34 @@ def _rms(embedding: Embedding, reference: Embedding) -> np.ndarray:
     """Return the RMS difference of every image at the last embedded time."""
     difference = embedding.images[:, -1].astype(np.float64) - reference.images[:, -1]
     return np.sqrt((difference**2).mean(axis=(1, 2, 3)))
+
+
+@register(
+    "downstream",
+    needs=["images", "exact", "trajectories", "equation"],
+    tables={
+        "downstream": "Score differences of the solvers carried through the embedding to the "
+        "images."
+    },
+    figures={
+        "downstream": {
+            "table": "downstream",
+            "caption": "Differences of the embedded images that come from the scores' differences "
+            "alone (the embedding's noise is the same for all), worst image.",
+        }
+    },
+)
+def study_downstream(data, variants):
+    """Carry the solvers' scores through the embedding to the images."""
+    problem = problem_from_config(data.equation, *data.images.shape[2:])
+    table = downstream(
+        data.images,
+        problem,
+        data.exact["steps"],
+        data.exact["log_density"],
+        data.trajectories,
+        data.baseline,
+        variants,
+        data.seed,
+    )
+    return {"downstream": table}

@@ -19,11 +19,10 @@ from crosskrylov.scores.march_options import march_options
 from crosskrylov.scores.reference import reference_log_density
 from crosskrylov.solvers.registry import make_solver
 from crosskrylov.studies.common import relative_errors
+from crosskrylov.studies.register import register
 
 #: The score error counts as unchanged when it moves by less than this fraction.
 UNCHANGED = 0.01
-
-_COLUMNS = ("source", "setting", "score_error_mean", "score_error_max", "score_change_max")
 
 
 def error_budget(
@@ -183,3 +182,35 @@ def balanced_tolerance(budget: pd.DataFrame, unchanged: float = UNCHANGED) -> fl
             break
         best = row.setting
     return float(best)
+
+
+@register(
+    "error_budget",
+    needs=["log_density", "equation", "march"],
+    solvers_from="method",
+    tables={
+        "error_budget": "Score error against the exact solution while one source of error varies."
+    },
+    figures={
+        "error_budget": {
+            "table": "error_budget",
+            "caption": "Score error against the exact solution while one source of error varies "
+            "and the others are held tight (bands: range over random seeds).",
+        }
+    },
+)
+def study_error_budget(
+    data, n_images, method, options, tolerances, picard_tolerances, time_steps, refinements
+):
+    """Vary tolerances, time step and grid against the exact solution."""
+    table = error_budget(
+        data.equation,
+        data.log_density[:n_images],
+        {"method": method, "options": options},
+        data.march,
+        tolerances,
+        picard_tolerances,
+        time_steps,
+        refinements,
+    )
+    return {"error_budget": table}

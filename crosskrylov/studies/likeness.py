@@ -9,6 +9,7 @@ from scipy.stats import spearmanr
 from crosskrylov.scores.seeds import assign, feature_distances, mean_free, select_seeds
 from crosskrylov.studies.bank import SystemBank
 from crosskrylov.studies.bases import joint_seed_basis, krylov_bases, project
+from crosskrylov.studies.register import register
 
 SELECTIONS = (
     "first",
@@ -163,3 +164,36 @@ def seed_choice(
                             }
                         )
     return pd.DataFrame(rows)
+
+
+@register(
+    "likeness",
+    needs=["bank"],
+    tables={
+        "likeness_pairs": "Residual of every ordered pair of seed and target after projection.",
+        "likeness": "Rank correlation of a projection's gain with the distance of seed and target.",
+        "seed_choice": "Residuals after projection by number and selection of seeds.",
+    },
+    figures={
+        "likeness": {
+            "table": "likeness_pairs",
+            "caption": "How much a projection lowers a target's residual, against two distances "
+            "between seed and target, for every ordered pair of images; ρ is Spearman's rank "  # noqa: RUF001
+            "correlation (mean and standard deviation over random seeds).",
+        },
+        "seed_choice": {
+            "table": "seed_choice",
+            "caption": "Median residual of the targets after projection by number and selection of "
+            "seeds. *greedy pairwise* has seen the residuals of all pairs: a yardstick.",
+        },
+    },
+)
+def study_likeness(data, dimension, n_seeds, random_draws):
+    """Measure projections against the likeness of seed and target, and the choice of seeds."""
+    pairs = likeness_pairs(data.bank, dimension)
+    choice = seed_choice(data.bank, dimension, n_seeds, random_draws=random_draws, seed=data.seed)
+    return {
+        "likeness_pairs": pairs,
+        "likeness": likeness_correlation(pairs),
+        "seed_choice": choice,
+    }

@@ -14,6 +14,7 @@ from crosskrylov.solvers.kernels.residuals import relative_residuals
 from crosskrylov.solvers.kernels.subspace import arnoldi, galerkin_project
 from crosskrylov.solvers.registry import make_solver
 from crosskrylov.studies.common import quantiles
+from crosskrylov.studies.register import register
 
 
 def projection_residuals(
@@ -98,3 +99,24 @@ def _projected(systems: LinearSystems, seeds: SeedAssignment, dimension: int) ->
         )
         residuals[members] = result.relative_residuals
     return residuals
+
+
+@register(
+    "projection_residuals",
+    needs=["log_density", "seeds", "equation", "march"],
+    solvers=["transform_bicgstab"],
+    tables={"projection_residuals": "Residuals of seeds and targets along a march."},
+    figures={
+        "projection_residuals": {
+            "table": "projection_residuals",
+            "caption": "True relative residuals of the first system of every time step: the "
+            "previous step as start, after Galerkin projection onto the Krylov space of the "
+            "image's seed, and after refinement. Lines are medians over images, bands the "
+            "quartiles.",
+        }
+    },
+)
+def study_projection_residuals(data, dimension):
+    """Follow the residuals of seeds and targets along a march: start, projected, refined."""
+    table = projection_residuals(data.equation, data.log_density, data.seeds, dimension, data.march)
+    return {"projection_residuals": table}

@@ -17,6 +17,7 @@ from crosskrylov.studies.bases import (
     project,
 )
 from crosskrylov.studies.common import quantiles
+from crosskrylov.studies.register import register
 
 
 def split_images(n_images: int, seeds: SeedAssignment) -> tuple[np.ndarray, np.ndarray]:
@@ -83,3 +84,23 @@ def subspace_dimension(
                         }
                     )
     return pd.DataFrame(rows)
+
+
+@register(
+    "subspace_dimension",
+    needs=["bank", "seeds"],
+    tables={
+        "subspace_dimension": "Residual and score error of the targets after projection alone."
+    },
+    figures={
+        "subspace_dimension": {
+            "table": "subspace_dimension",
+            "caption": "Residual and score error of targets after projection alone, against the "
+            "subspace dimension. *own* is the target's own Krylov space, which no other image's "
+            "space can be expected to beat. Bands are quartiles over targets.",
+        }
+    },
+)
+def study_subspace_dimension(data, dimensions):
+    """Measure projections alone against the subspace dimension."""
+    return {"subspace_dimension": subspace_dimension(data.bank, data.seeds, dimensions)}

@@ -8,6 +8,7 @@ import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 
 from crosskrylov.studies.bank import SystemBank
+from crosskrylov.studies.register import register
 
 
 def condition_estimates(matrix: sp.csr_array) -> dict[str, float]:
@@ -112,3 +113,24 @@ def _cell_peclet(bank: SystemBank, position: int) -> float:
     south = matrix.south[:, :-1] + diffusion  # v / (2 h) along rows
     east = matrix.east[:, :, :-1] + diffusion
     return float(max(np.abs(south).max(), np.abs(east).max()) / diffusion)
+
+
+@register(
+    "system_summary",
+    needs=["bank", "solvers"],
+    reads=["time_to_residual"],
+    tables={
+        "system_summary": "Sizes, condition estimates, subspace dimensions and iteration counts."
+    },
+    figures={
+        "system_summary": {
+            "table": "system_summary",
+            "caption": "Condition estimates, asymmetry, and the residual that the previous step "
+            "leaves, by time and image size.",
+        }
+    },
+)
+def study_system_summary(data, n_conditioned):
+    """Summarise sizes, conditioning and iteration counts of the systems."""
+    frozen = data.table("time_to_residual")
+    return {"system_summary": system_summary(data.bank, n_conditioned, frozen, data.solvers)}

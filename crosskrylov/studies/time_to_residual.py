@@ -15,6 +15,7 @@ from crosskrylov.solvers.base import check_residuals
 from crosskrylov.solvers.registry import make_solver
 from crosskrylov.studies.bank import SystemBank
 from crosskrylov.studies.common import relative_errors
+from crosskrylov.studies.register import register
 from crosskrylov.studies.trajectory import warm_up
 
 REFERENCE_METHOD = "spsolve"
@@ -56,44 +57,80 @@ def time_to_residual(
     ConvergenceError
         If a solver leaves a system above the tolerance: nothing is skipped silently.
     """
-    spacing = bank.problem.spacing
-    exact = _exact_scores(bank)
-    rows, reference = [], None
+    reference, tables = None, []
     # the reference first, so that the others can be compared with it
     ordered = sorted(solvers.items(), key=lambda item: item[1]["method"] != REFERENCE_METHOD)
     for name, entry in ordered:
-        method, options = entry["method"], entry.get("options")
-        shape = bank.log_density.shape[1:]
-        loosest = march_options(tolerance=max(tolerances))
-        warm_up(method, options, bank.equation, shape, loosest, seeds is not None)
-        for tolerance in tolerances:
-            group, scores = [], []
-            with pinned_threads(n_threads):
-                for position, step in enumerate(bank.steps):
-                    row, x = _solve_timed(
-                        bank, position, method, options, tolerance, seeds, repeats
-                    )
-                    scores.append(score(x, spacing))
-                    group.append(
-                        {
-                            "solver": name,
-                            "method": method,
-                            "step": int(step),
-                            "tolerance": tolerance,
-                            "n_images": bank.n_images,
-                            "n_seeds": 0 if seeds is None else len(seeds.seeds),
-                            **row,
-                        }
-                    )
-            scores = np.stack(scores, axis=1)  # (N, S, 2, H, W)
-            if method == REFERENCE_METHOD:
-                reference = scores
-            errors = {
-                "score_error_vs_spsolve": _worst(scores, reference),
-                "score_error_vs_exact": _worst(scores, exact),
-            }
-            rows += [row | errors for row in group]
-    return pd.DataFrame(rows)
+        table, scores = solve_bank(
+            bank, name, entry, tolerances, seeds, repeats, n_threads, reference
+        )
+        if entry["method"] == REFERENCE_METHOD:
+            reference = scores
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def solve_bank(
+    bank: SystemBank,
+    name: str,
+    entry: Mapping,
+    tolerances: Sequence[float],
+    seeds: SeedAssignment | None = None,
+    repeats: int = 1,
+    n_threads: int = 1,
+    reference: np.ndarray | None = None,
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Solve every system of the bank with one solver to every tolerance.
+
+    Parameters
+    ----------
+    name, entry
+        The solver's name, and {"method", "options"}.
+    reference : ndarray, shape (N, S, 2, H, W), optional
+        Scores of the solver "spsolve", whose own rows compare it with itself.
+    bank, tolerances, seeds, repeats, n_threads
+        See `time_to_residual`.
+
+    Returns
+    -------
+    table : DataFrame
+        The solver's rows of `time_to_residual`.
+    scores : ndarray, shape (N, S, 2, H, W)
+        Scores of every image at the bank's steps, to the last tolerance.
+    """
+    spacing = bank.problem.spacing
+    exact = _exact_scores(bank)
+    method, options = entry["method"], entry.get("options")
+    shape = bank.log_density.shape[1:]
+    loosest = march_options(tolerance=max(tolerances))
+    warm_up(method, options, bank.equation, shape, loosest, seeds is not None)
+    rows = []
+    for tolerance in tolerances:
+        group, scores = [], []
+        with pinned_threads(n_threads):
+            for position, step in enumerate(bank.steps):
+                row, x = _solve_timed(bank, position, method, options, tolerance, seeds, repeats)
+                scores.append(score(x, spacing))
+                group.append(
+                    {
+                        "solver": name,
+                        "method": method,
+                        "step": int(step),
+                        "tolerance": tolerance,
+                        "n_images": bank.n_images,
+                        "n_seeds": 0 if seeds is None else len(seeds.seeds),
+                        **row,
+                    }
+                )
+        scores = np.stack(scores, axis=1)
+        if method == REFERENCE_METHOD:
+            reference = scores
+        errors = {
+            "score_error_vs_spsolve": _worst(scores, reference),
+            "score_error_vs_exact": _worst(scores, exact),
+        }
+        rows += [row | errors for row in group]
+    return pd.DataFrame(rows), scores
 
 
 def _solve_timed(bank, position, method, options, tolerance, seeds, repeats) -> tuple[dict, object]:
@@ -152,7 +189,7 @@ def amortise(table: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     table : DataFrame
-        Rows of `time_to_residual`, of one bank.
+        Rows of `time_to_residual`, of one bank; ``machine`` where they are not all of one.
 
     Returns
     -------
@@ -170,6 +207,7 @@ def amortise(table: pd.DataFrame) -> pd.DataFrame:
                 "solver": name,
                 "method": first.method,
                 "family": first.family,
+                "machine": first.get("machine", "this"),
                 "tolerance": tolerance,
                 "n_targets": n_targets,
                 "setup_seconds": setup,
@@ -183,12 +221,56 @@ def amortise(table: pd.DataFrame) -> pd.DataFrame:
             }
         )
     result = pd.DataFrame(rows)
-    reference = result[result.method == REFERENCE_METHOD].set_index("tolerance").seconds_per_target
-    gain = (
-        result.tolerance.map(reference[~reference.index.duplicated()]) - result.seconds_per_target
-    )
+    # times of two machines are no pair, and those of an unknown one have no partner
+    pair = ["tolerance", "machine"]
+    reference = result[(result.method == REFERENCE_METHOD) & (result.machine != "")]
+    reference = reference.drop_duplicates(pair).set_index(pair).seconds_per_target
+    paired = reference.reindex(pd.MultiIndex.from_frame(result[pair])).to_numpy()
+    gain = paired - result.seconds_per_target
     result["break_even_targets"] = np.where(
         gain > 0, np.ceil(result.setup_seconds / gain.where(gain > 0)), np.nan
     )
     result.loc[result.method == REFERENCE_METHOD, "break_even_targets"] = np.nan
-    return result
+    return result.drop(columns="machine")
+
+
+@register(
+    "time_to_residual",
+    needs=["bank", "seeds"],
+    timed=True,
+    per="solver",
+    baseline=True,
+    join="join_solvers",
+    tables={
+        "time_to_residual": "Time and iterations of every solver to the same true residual, per "
+        "time step.",
+        "break_even": "Cost per target when the shared work is spread over the targets, and the "
+        "number of targets from which each solver is ahead of SpSolve.",
+    },
+    figures={
+        "time_to_residual": {
+            "table": "time_to_residual",
+            "caption": "Time per system and iterations against the residual to reach, on the same "
+            "systems (bands: range over random seeds).",
+        }
+    },
+)
+def study_time_to_residual(data, tolerances, repeats):
+    """Solve the bank with one solver to every tolerance, timed."""
+    table, scores = solve_bank(
+        data.bank,
+        data.solver["name"],
+        data.solver,
+        tolerances,
+        data.seeds,
+        repeats,
+        data.n_threads,
+        None if data.reference is None else data.reference["score"],
+    )
+    return {"time_to_residual": table, "reference": {"score": scores}}
+
+
+def join_solvers(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the rows of all solvers, and what follows from them together."""
+    rows = table.drop(columns="machine", errors="ignore")
+    return {"time_to_residual": rows, "break_even": amortise(table)}

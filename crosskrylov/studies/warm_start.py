@@ -14,6 +14,7 @@ from crosskrylov.solvers.base import check_residuals
 from crosskrylov.solvers.registry import make_solver
 from crosskrylov.studies.bank import SystemBank
 from crosskrylov.studies.bases import increment_basis, nearest_seed_basis, project
+from crosskrylov.studies.register import register
 from crosskrylov.studies.subspace_dimension import split_images
 from crosskrylov.studies.trajectory import warm_up
 
@@ -121,3 +122,27 @@ def _paired(plain: np.ndarray, helped: np.ndarray) -> dict:
         "fraction_more": (saved < 0).mean(),
         "p_value": p_value,
     }
+
+
+@register(
+    "warm_start",
+    needs=["bank", "seeds"],
+    timed=True,
+    solvers_from="refiners",
+    tables={
+        "warm_start": "Iterations and seconds of the same refinement with and without projection."
+    },
+    figures={
+        "warm_start": {
+            "table": "warm_start",
+            "caption": "Iterations of the same refinement with and without a projection before it, "
+            "on the same systems. Below the diagonal the projection helps.",
+        }
+    },
+)
+def study_warm_start(data, refiners, starts, tolerances, dimension):
+    """Refine with and without projection, paired on the same systems, timed."""
+    table = warm_start(
+        data.bank, data.seeds, refiners, starts, tolerances, dimension, data.n_threads
+    )
+    return {"warm_start": table}

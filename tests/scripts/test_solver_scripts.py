@@ -8,11 +8,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from pandas.testing import assert_frame_equal
 
+from crosskrylov.errors import ConfigError
 from crosskrylov.reporting.tables.solvers import COLUMNS
 from crosskrylov.runtime.files import load_npz, read_json, read_tsv, save_npz, write_json
+from crosskrylov.scores.seeds import SeedAssignment
 from crosskrylov.solvers import base
 from crosskrylov.studies.bank import load_bank
+from crosskrylov.studies.index import declared_studies
+from crosskrylov.studies.time_to_residual import time_to_residual
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 EQUATION = {
@@ -67,16 +72,16 @@ def folder(tmp_path_factory):
     (path / "foreign_solver.py").write_text(FOREIGN)
     sys.path.insert(0, str(path))
     for name, method in (("spsolve", "spsolve"), ("foreign", "foreign_solver:Foreign")):
-        script("solve_baseline")(
+        script("march_images")(
             *(path / "density.npz", *march_files(path, name), EQUATION, MARCH),
             {"method": method, "options": {}},
             1,
         )
-    script("project_targets")(
-        *(path / "density.npz", path / "seeds.json", *march_files(path, "projected")),
-        *(EQUATION, MARCH),
+    script("march_images")(
+        *(path / "density.npz", *march_files(path, "projected"), EQUATION, MARCH),
         {"method": "cross_matrix_galerkin", "options": {"dimension": 4}},
         1,
+        path / "seeds.json",
     )
     yield path
     sys.path.remove(str(path))
@@ -112,26 +117,62 @@ def test_marches_agree_and_store_the_same_steps(folder):
     assert read_json(folder / "projected.json")["n_seeds"] == 2
 
 
-def test_solver_table_holds_every_solver_in_both_studies(folder, tmp_path):
-    solvers = {
-        "spsolve": {"method": "spsolve", "options": {}},
-        "foreign": {"method": "foreign_solver:Foreign", "options": {}},
-        "projected": {"method": "cross_matrix_galerkin", "options": {"dimension": 4}},
-    }
-    script("study_time_to_residual")(
-        *(folder / "bank.npz", folder / "seeds.json", tmp_path / "frozen.tsv"),
-        *(solvers, [1e-6], 2, 1),
+SOLVERS = {
+    "spsolve": {"method": "spsolve", "options": {}},
+    "foreign": {"method": "foreign_solver:Foreign", "options": {}},
+    "projected": {"method": "cross_matrix_galerkin", "options": {"dimension": 4}},
+}
+
+
+def run_study(name, options, tmp_path, **inputs):
+    """Run a study as its rule would and return its tables by name."""
+    study = declared_studies()[name]
+    files = {table: tmp_path / f"{table}.tsv" for table in inputs.pop("tables", study.tables)}
+    script("run_study")(
+        f"{study.module}:{study.function}", options, list(files), list(files.values()), **inputs
     )
+    return {table: read_tsv(file) for table, file in files.items()}
+
+
+@pytest.fixture(scope="module")
+def frozen(folder):
+    """Rows of every solver on the bank, a job each and then joined."""
+    bank = {"bank_path": folder / "bank.npz", "seeds_path": folder / "seeds.json"}
+    options = {"tolerances": [1e-6], "repeats": 2}
+    parts = []
+    for name, entry in SOLVERS.items():
+        part = folder / "frozen" / name
+        part.mkdir(parents=True)
+        arrays = {"arrays_path": folder / "reference.npz"} if name == "spsolve" else {}
+        arrays = arrays or {"reference_path": folder / "reference.npz"}
+        run_study(
+            *("time_to_residual", options, part),
+            **(bank | arrays | {"solver": {"name": name, **entry}, "tables": ["time_to_residual"]}),
+        )
+        parts.append(part / "time_to_residual.tsv")
+    study = declared_studies()["time_to_residual"]
+    tables = [folder / f"{name}.tsv" for name in study.tables]
+    script("join_study")(parts, tables, list(study.tables), f"{study.module}:{study.join}")
+    return tables
+
+
+def test_jobs_per_solver_give_the_table_of_one_job(folder, frozen):
+    seeds = SeedAssignment.from_dict(read_json(folder / "seeds.json"))
+    together = time_to_residual(load_bank(folder / "bank.npz"), SOLVERS, [1e-6], seeds, 2)
+    joined = read_tsv(frozen[0])
+    times = [name for name in together if "seconds" in name or "memory" in name]
+    assert_frame_equal(joined.drop(columns=times), together.drop(columns=times), check_exact=True)
+    assert joined.score_error_vs_spsolve[joined.solver == "projected"].min() > 0
+    assert read_tsv(frozen[1]).solver.tolist() == list(SOLVERS)
+
+
+def test_solver_table_holds_every_solver_in_both_studies(folder, frozen, tmp_path):
     script("solver_table")(
-        [
-            (RUN | {"solver": n}, folder / f"{n}.json", folder / f"{n}.tsv", folder / f"{n}.npz")
-            for n in MARCHES
-        ],
-        [(RUN, folder / "exact.json", folder / "exact.npz")],
-        [(RUN | {"time_steps": 2}, tmp_path / "frozen.tsv")],
-        tmp_path / "solvers.tsv",
-        tmp_path / "by_seed.tsv",
-        1e-6,
+        *([folder / f"{name}.{kind}" for name in MARCHES] for kind in ("json", "tsv", "npz")),
+        *([folder / "spsolve.npz"], [folder / "exact.json"], [folder / "exact.npz"], [frozen[0]]),
+        *(tmp_path / "solvers.tsv", tmp_path / "by_seed.tsv"),
+        *([RUN | {"solver": name} for name in MARCHES], [RUN], [RUN | {"time_steps": 2}]),
+        *([(RUN["dataset"], RUN["seed"])], [(RUN["dataset"], RUN["seed"])], 1e-6),
     )
     table = read_tsv(tmp_path / "solvers.tsv")
     assert list(table.columns) == list(COLUMNS)
@@ -148,15 +189,11 @@ def test_solver_table_holds_every_solver_in_both_studies(folder, tmp_path):
     assert "not run" in set(read_tsv(tmp_path / "claims.tsv").verdict)
 
 
-def test_studies_write_their_tables(folder, tmp_path):
-    bank, seeds = folder / "bank.npz", folder / "seeds.json"
-    study = {
-        "refiners": {"bicgstab": {"method": "bicgstab"}},
-        "starts": ["previous"],
-        "tolerances": [1e-6],
-        "dimension": 4,
-    }
-    budget = {
+STUDIES = {
+    "convergence": {"time_steps": [2, 4], "sizes": [9, 17], "fine_size": 17},
+    "diversity": {"dimension": 4},
+    "downstream": {"variants": ["row"]},
+    "error_budget": {
         "n_images": 1,
         "method": "bicgstab",
         "options": {},
@@ -164,56 +201,72 @@ def test_studies_write_their_tables(folder, tmp_path):
         "picard_tolerances": [1e-2, 1e-6],
         "time_steps": [3, 6],
         "refinements": [1, 2],
+    },
+    "likeness": {"dimension": 4, "n_seeds": [1, 2], "random_draws": 2},
+    "projection_residuals": {"dimension": 4},
+    "subspace_dimension": {"dimensions": [2]},
+    "system_summary": {"n_conditioned": 1},
+    "warm_start": {
+        "refiners": {"bicgstab": {"method": "bicgstab"}},
+        "starts": ["previous"],
+        "tolerances": [1e-6],
+        "dimension": 4,
+    },
+}
+
+
+def test_every_study_is_run_here():
+    assert {*STUDIES, "time_to_residual"} == set(declared_studies())
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_study_writes_its_tables_from_what_it_declares_to_need(folder, tmp_path, name):
+    offered = {
+        "images": {"images_path": folder / "images.npz"},
+        "log_density": {"log_density_path": folder / "density.npz"},
+        "seeds": {"seeds_path": folder / "seeds.json"},
+        "bank": {"bank_path": folder / "bank.npz"},
+        "exact": {"exact_path": folder / "exact.npz"},
+        "trajectories": {
+            "trajectories_paths": [folder / f"{name}.npz" for name in MARCHES],
+            "baseline": "spsolve",
+        },
+        "equation": {"equation": EQUATION},
+        "march": {"march": MARCH},
+        "solvers": {"solvers": SOLVERS},
     }
-    script("study_subspace_dimension")(bank, seeds, tmp_path / "subspace.tsv", [2])
-    script("study_diversity")(bank, seeds, tmp_path / "diversity.tsv", 4)
-    script("study_warm_start")(bank, seeds, tmp_path / "warm.tsv", study, 1)
-    likeness = [tmp_path / f"likeness{k}.tsv" for k in range(3)]
-    script("study_likeness")(bank, *likeness, 4, [1, 2], 2, 7)
-    script("study_error_budget")(
-        folder / "density.npz", tmp_path / "budget.tsv", EQUATION, MARCH, budget
-    )
-    script("study_projection_residuals")(
-        folder / "density.npz", seeds, tmp_path / "residuals.tsv", EQUATION, MARCH, 4
-    )
-    script("study_system_summary")(bank, None, tmp_path / "summary.tsv", 1, {})
-    script("study_downstream")(
-        *(folder / "images.npz", folder / "exact.npz"),
-        {name: folder / f"{name}.npz" for name in MARCHES},
-        tmp_path / "downstream.tsv",
-        EQUATION,
-        "spsolve",
-        ["row"],
-        7,
-    )
-    script("study_convergence")(tmp_path / "convergence.tsv", [2, 4], [9, 17], 17)
-    for file in tmp_path.glob("*.tsv"):
-        assert len(read_tsv(file)) > 0, file
+    study = declared_studies()[name]
+    inputs = {key: value for need in study.needs for key, value in offered[need].items()}
+    tables = run_study(name, STUDIES[name], tmp_path, seed=7, **inputs)
+    assert [name for name, table in tables.items() if len(table) == 0] == []
+
+
+def test_a_study_that_asks_for_more_than_it_declares_says_so(folder, tmp_path):
+    with pytest.raises(ConfigError, match=r"asks for data.seeds, .* add 'seeds' to its needs"):
+        run_study("diversity", {"dimension": 4}, tmp_path, bank_path=folder / "bank.npz")
+
+
+def test_a_study_that_returns_other_tables_than_it_declares_says_so(tmp_path):
+    with pytest.raises(ConfigError, match=r"returned the tables convergence, but .* says other"):
+        run_study("convergence", STUDIES["convergence"], tmp_path, tables=["other"])
 
 
 def test_gathered_parts_say_where_they_come_from(tmp_path):
     for name in "ab":
         (tmp_path / f"{name}.tsv").write_text(f"step\tname\n1\t{name}\n")
     runs = [RUN, RUN | {"seed": 8}]
-    script("gather_study")([tmp_path / "a.tsv", tmp_path / "b.tsv"], tmp_path / "all.tsv", runs)
+    parts = [tmp_path / "a.tsv", tmp_path / "b.tsv"]
+    script("gather_study")(parts, tmp_path / "all.tsv", "a", runs)
     table = read_tsv(tmp_path / "all.tsv")
     assert list(table.columns) == ["dataset", "image_size", "seed", "step", "name"]
     assert table.seed.tolist() == [7, 8]
 
 
-def test_break_even_of_every_image_set(folder, tmp_path):
-    solvers = {"spsolve": {"method": "spsolve", "options": {}}}
-    script("study_time_to_residual")(
-        *(folder / "bank.npz", folder / "seeds.json", tmp_path / "part.tsv", solvers, [1e-6], 1, 1)
-    )
-    script("gather_study")(
-        [tmp_path / "part.tsv"] * 2, tmp_path / "all.tsv", [RUN, RUN | {"seed": 8}]
-    )
-    script("study_break_even")(tmp_path / "all.tsv", tmp_path / "break_even.tsv")
-    assert read_tsv(tmp_path / "break_even.tsv").seed.tolist() == [7, 8]
-    script("plot_study")(
-        tmp_path / "all.tsv", tmp_path / "f.svg", tmp_path / "f.png", "time_to_residual"
-    )
+def test_figure_of_a_gathered_table(frozen, tmp_path):
+    runs = [RUN, RUN | {"seed": 8}]
+    script("gather_study")([frozen[0]] * 2, tmp_path / "all.tsv", "time_to_residual", runs)
+    figure = "crosskrylov.reporting.figures.studies.time_to_residual:plot_time_to_residual"
+    script("plot_study")(tmp_path / "all.tsv", tmp_path / "f.svg", tmp_path / "f.png", figure)
     assert (tmp_path / "f.svg").read_text().startswith("<?xml")
 
 
@@ -256,7 +309,7 @@ def test_an_unknown_solver_leaves_one_sentence_and_nothing_else(folder, tmp_path
         },
     )
     with pytest.raises(SystemExit) as caught:
-        runpy.run_path(str(SCRIPTS / "solve_baseline.py"), {"snakemake": snakemake}, "__main__")
+        runpy.run_path(str(SCRIPTS / "march_images.py"), {"snakemake": snakemake}, "__main__")
     assert caught.value.code == 1
     assert "'splove' is unknown" in (tmp_path / "job.log").read_text()
     assert "'splove' is unknown" in capsys.readouterr().err

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from crosskrylov.errors import DataError
+from crosskrylov.learning.objectives.index import registered_models
 from crosskrylov.planning.config import load_config
 from crosskrylov.runtime.files import load_npz, read_json, read_tsv, save_npz, write_json
 
 PROJECT = Path(__file__).parents[2]
 SCRIPTS = PROJECT / "workflow" / "scripts"
+STEPS, TIMES = [1, 3, 6], np.array([1 / 6, 0.5, 1.0])
 RUN = {"dataset": "toy", "image_size": 8, "seed": 7}
 
 
@@ -54,12 +56,8 @@ def data(tmp_path_factory, sections):
     rng = np.random.default_rng(5)
     images = rng.random((60, 1, 8, 8), dtype=np.float32)
     save_npz(folder / "images.npz", images=images)
-    times = np.array([1 / 6, 0.5, 1.0])
     save_npz(
-        folder / "log_density.npz",
-        log_density=rng.random((60, 3, 8, 8)),
-        times=times,
-        steps=[1, 3, 6],
+        folder / "log_density.npz", log_density=rng.random((60, 3, 8, 8)), times=TIMES, steps=STEPS
     )
     write_json(folder / "summary.json", {"seconds": {"setup": 2.0, "solve": 4.0}})
     script_main("embed_scores")(
@@ -78,7 +76,6 @@ def train_single(data, sections, folder, model="score_embedding"):
     folder.mkdir(parents=True, exist_ok=True)
     script_main("train_single_image")(
         data / "images.npz",
-        data / "embedded.npz" if model.startswith("score_embedding") else None,
         folder / "curve.tsv",
         folder / "training.json",
         folder / "checkpoint",
@@ -90,7 +87,12 @@ def train_single(data, sections, folder, model="score_embedding"):
         sections.training,
         seed=7,
         threads=1,
+        embedded_path=embedded_for(model, data),
     )
+
+
+def embedded_for(model, data):
+    return data / "embedded.npz" if registered_models()[model].scores else None
 
 
 def test_embedding_counts_the_seconds_of_the_scores(data):
@@ -119,16 +121,15 @@ def test_single_image_from_training_to_result(data, sections, tmp_path, model):
         seed=7,
         threads=1,
     )
-    embedded = data / "embedded.npz" if model.startswith("score_embedding") else None
     script_main("evaluate_single_image")(
         tmp_path / "curve.tsv",
         tmp_path / "training.json",
-        tmp_path / "denoised.npz",
-        embedded,
         tmp_path / "result.json",
         {**RUN, "experiment": "single_image", "model": model},
         sections.training["single_image"]["targets"],
         n_images=1,
+        denoised_path=tmp_path / "denoised.npz",
+        embedded_path=embedded_for(model, data),
     )
     result = read_json(tmp_path / "result.json")
     assert result["steps"] == 3 and result["stopped_by"] == "max_steps"
@@ -136,16 +137,15 @@ def test_single_image_from_training_to_result(data, sections, tmp_path, model):
     assert not result["targets"][1]["reached"]
     # the saved network is the one that was evaluated last
     assert result["final"]["ssim"] == pytest.approx(curve["ssim"].iloc[-1], abs=1e-5)
-    assert (result["precompute_seconds"] > 0) == model.startswith("score_embedding")
+    assert (result["precompute_seconds"] > 0) == registered_models()[model].scores
 
 
 @pytest.mark.parametrize("model", ["score_embedding", "exact_target"])
 def test_budget_from_training_to_result_and_samplers(data, sections, tmp_path, model):
-    embedded = data / "embedded.npz" if model == "score_embedding" else None
+    embedded = embedded_for(model, data)
     checkpoint = tmp_path / "checkpoint"
     script_main("train_budget")(
         data / "images.npz",
-        embedded,
         tmp_path / "curve.tsv",
         tmp_path / "training.json",
         checkpoint,
@@ -156,6 +156,7 @@ def test_budget_from_training_to_result_and_samplers(data, sections, tmp_path, m
         sections.training,
         seed=7,
         threads=1,
+        embedded_path=embedded,
     )
     assert "frechet_digit_classifier" in read_tsv(tmp_path / "curve.tsv")
     script_main("sample")(
@@ -173,7 +174,6 @@ def test_budget_from_training_to_result_and_samplers(data, sections, tmp_path, m
         tmp_path / "samples.npz",
         checkpoint,
         tmp_path / "training.json",
-        embedded,
         tmp_path / "result.json",
         run,
         model,
@@ -182,6 +182,7 @@ def test_budget_from_training_to_result_and_samplers(data, sections, tmp_path, m
         sections.training,
         sections.metrics,
         threads=1,
+        embedded_path=embedded,
     )
     found = {entry["metric"]: entry for entry in read_json(tmp_path / "result.json")["quality"]}
     assert {
@@ -277,30 +278,55 @@ def test_tables_and_figures_of_finished_runs(data, sections, tmp_path):
         script_main("evaluate_single_image")(
             folder / "curve.tsv",
             folder / "training.json",
-            folder / "denoised.npz",
-            None,
             folder / "result.json",
             {**RUN, "experiment": "single_image", "model": model},
             [0.01],
             n_images=1,
+            denoised_path=folder / "denoised.npz",
         )
         results.append(folder / "result.json")
         curves.append(folder / "curve.tsv")
         strips.append(folder / "denoised.npz")
-    script_main("training_table")(results, tmp_path / "training.tsv")
-    assert list(read_tsv(tmp_path / "training.tsv")["model"]) == ["ddpm", "dsm"]
-    figures = {
-        "plot_denoising_strip": (strips, results),
-        "plot_ssim_against_seconds": (curves, results),
-    }
-    for name, inputs in figures.items():
-        extra = {"targets": [0.01]} if name == "plot_ssim_against_seconds" else {}
-        script_main(name)(*inputs, tmp_path / f"{name}.svg", tmp_path / f"{name}.png", **extra)
-        assert (tmp_path / f"{name}.svg").stat().st_size > 1000
-    script_main("plot_training_table")(
-        tmp_path / "training.tsv", tmp_path / "t.svg", tmp_path / "t.png", "time_to_ssim"
+    table = tmp_path / "training.tsv"
+    script_main("gather_results")(results, table, "training", {"baseline": "ddpm"})
+    assert list(read_tsv(table)["model"]) == ["ddpm", "dsm"]
+    draw, show = script_main("plot_training"), script_main("plot_training_images")
+    draw("time_to_ssim", *pictures(tmp_path, "time"), {}, table_path=table)
+    options = {"targets": [0.01]}
+    draw(
+        "ssim_against_seconds",
+        *pictures(tmp_path, "ssim"),
+        options,
+        curve_paths=curves,
+        result_paths=results,
     )
-    script_main("plot_sample_grids")(
-        data / "images.npz", [], tmp_path / "g.svg", tmp_path / "g.png", models=[]
+    options = {"target": 0.01, "main_variants": {"dsm": "published"}}
+    draw("ablation", *pictures(tmp_path, "ablation"), options, result_paths=results)
+    show(*pictures(tmp_path, "strip"), {}, denoised_paths=strips, result_paths=results)
+    show(*pictures(tmp_path, "grid"), {"models": []}, images_path=data / "images.npz")
+    for name in ("time", "ssim", "ablation", "strip", "grid"):
+        svg, png = pictures(tmp_path, name)
+        assert svg.stat().st_size > 1000 and png.is_file()
+
+
+def pictures(folder, name):
+    return folder / f"{name}.svg", folder / f"{name}.png"
+
+
+def test_embedding_follows_the_drift(data, sections, tmp_path):
+    """Eq. 24: without scores, the linear drift -r (x - 1/2) alone moves the pixels."""
+    save_npz(tmp_path / "flat.npz", log_density=np.zeros((60, 3, 8, 8)), times=TIMES, steps=STEPS)
+    drift = {"kind": "linear", "rate": 0.3, "center": 0.5}
+    script_main("embed_scores")(
+        data / "images.npz",
+        tmp_path / "flat.npz",
+        data / "summary.json",
+        tmp_path / "embedded.npz",
+        {**sections.equation, "drift": drift},
+        {**sections.embedding, "variant": "sum"},
+        seed=7,
     )
-    assert (tmp_path / "t.png").is_file() and (tmp_path / "g.png").is_file()
+    row, column = np.indices((8, 8)) / 7
+    moved = load_npz(tmp_path / "embedded.npz")["embedded"][:, -1]
+    expected = load_npz(data / "images.npz")["images"] - 0.3 * (row + column - 1.0)
+    np.testing.assert_allclose(moved, expected, atol=1e-6)

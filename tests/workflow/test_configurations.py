@@ -1,5 +1,7 @@
 """Every committed configuration can be planned; every mistake ends with one sentence."""
 
+import shutil
+
 import pytest
 
 from tests.conftest import PROJECT, TOY
@@ -16,6 +18,22 @@ def test_configuration_can_be_planned(snakemake, overlay, tmp_path):
         cwd=PROJECT,
     )
     assert "rror" not in plan.stdout
+
+
+@pytest.mark.parametrize("entry", ["Snakefile", "workflow/Snakefile"])
+def test_default_target_is_everything(snakemake, entry):
+    plan = snakemake("--snakefile", entry, "--dry-run", cwd=PROJECT).stdout
+    assert "rule all:" in plan
+
+
+def test_small_run_of_the_catalog_can_be_planned(snakemake, tmp_path):
+    folder = shutil.copytree(PROJECT / ".test" / "config", tmp_path / "config").parent
+    plan = snakemake(
+        *("--snakefile", PROJECT / "workflow" / "Snakefile", "--directory", folder, "--dry-run"),
+        cwd=PROJECT,
+    ).stdout
+    assert "wildcards: images=digits, seed=7" in plan
+    assert "train" not in plan
 
 
 def test_named_targets_exist(snakemake):

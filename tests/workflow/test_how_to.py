@@ -1,15 +1,17 @@
-"""The how-to must work as written: its solver and its test are taken from the page and run."""
+"""The how-tos must work as written: what they add is taken from the page and run."""
 
 import importlib.util
 import re
 import sys
-from pathlib import Path
 
 import pytest
 
+from crosskrylov.runtime.files import read_tsv
 from crosskrylov.solvers import base, registry
+from tests.conftest import PROJECT, TOY, run_snakemake
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "add-a-solver.md"
+HOW_TO = PROJECT / "docs" / "how-to"
+PAGE = HOW_TO / "add-a-solver.md"
 
 
 @pytest.fixture
@@ -41,3 +43,53 @@ def test_import_path_instead_of_a_registered_name(blocks, tmp_path, monkeypatch)
     solver = registry.make_solver("jacobi_elsewhere:Jacobi", {"damping": 0.5})
     assert solver.damping == 0.5
     assert solver.family == "krylov"
+
+
+# --- a study ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_study(project_copy):
+    """A copy of the project with the files of the page, in the places that it names."""
+    page = (HOW_TO / "add-a-study.md").read_text()
+    study, figure = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    section, entry = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    named = re.findall(r"^\d\. .*?`(\S+?\.(?:py|yaml))`", page, flags=re.MULTILINE)
+    assert len(named) <= 5
+    for path, text in zip(named[:2], (study, figure), strict=True):
+        assert not (project_copy / path).exists()
+        (project_copy / path).write_text(text)
+    schema, config = (project_copy / path for path in named[2:])
+    before = "      export:\n"
+    assert schema.read_text().count(before) == 1
+    schema.write_text(schema.read_text().replace(before, section + before))
+    key, line = entry.splitlines()
+    config.write_text(config.read_text().replace(f"\n{key}\n", f"\n{key}\n{line}\n", 1))
+    return project_copy
+
+
+def test_study_of_the_page_makes_table_figure_and_captions(with_study, tmp_path):
+    overlay = ("--config", "studies={dominance: {image_sets: [toy]}}", "--configfile", TOY)
+    figure = "results/figures/dominance.svg"
+    run_snakemake(figure, *overlay, cwd=with_study)
+    table = read_tsv(with_study / "results" / "tables" / "dominance.tsv")
+    assert list(table.columns) == ["dataset", "image_size", "seed", "step", "margin", "share"]
+    assert len(table) == 2 * 3
+    assert (with_study / figure).read_text().startswith("<?xml")
+    report = tmp_path / "report.html"
+    run_snakemake(figure, "--report", report, *overlay, cwd=with_study)
+    text = report.read_text()
+    assert "rows whose diagonal is below the margin times the sum" in text
+    assert "Share of rows that are not diagonally dominant, by margin." in text
+    assert '"labels": {"figure": "dominance"}' in text
+
+
+def test_study_of_the_page_adds_its_own_jobs_only(with_study, tmp_path):
+    def planned(*more):
+        plan = run_snakemake("--dry-run", "--configfile", TOY, *more, cwd=with_study).stdout
+        return set(re.findall(r"^(?:local)?rule (\w+):", plan, flags=re.MULTILINE))
+
+    on = planned("--config", "studies={dominance: {image_sets: [toy]}}")
+    (tmp_path / "off.yaml").write_text("studies:\n  dominance:\n")
+    off = planned("--configfile", TOY, tmp_path / "off.yaml")
+    assert on - off == {"study_dominance"}

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from crosskrylov.planning import runs as _runs
+from crosskrylov.planning import training
 from crosskrylov.planning.dependencies import source_files
 from crosskrylov.planning.solvers import solver_files
 
@@ -39,6 +40,17 @@ def code_with_solvers(script, *entries):
     return code(script, *solver_files(entries))
 
 
+def code_with_model(script):
+    """Return the library files of a script that uses {model}: its module, and no other model's."""
+    file = of_run(training.model_file, "experiment", "model")
+    return lambda wildcards: code(script, file(wildcards))
+
+
+def of_run(function, *names):
+    """Return a function of planning as one of wildcards: it gets the named ones, in this order."""
+    return lambda wildcards: function(config, *(wildcards.get(name) for name in names))
+
+
 def code_file(path):
     """Return a source file as an input: relative where it can be, so that a checkout may be moved.
 
@@ -68,6 +80,12 @@ def all_targets():
     )
 
 
+def made_table(name):
+    """Return the path of a table of the other stages in a list, empty if nobody makes it."""
+    path = f"results/tables/{name}.tsv"
+    return [path] if path in all_targets() else []
+
+
 def image_set(wildcards):
     """Return which images {images} names."""
     return _runs.image_set(config, wildcards.images)
@@ -76,3 +94,16 @@ def image_set(wildcards):
 def equation(wildcards):
     """Return the section `equation` for {images}."""
     return _runs.equation(config, wildcards.images)
+
+
+def benchmark_patterns(but):
+    """Return a regular expression for the benchmark files of every rule but one.
+
+    Read off the rules themselves, so that files of rules, image sets or solvers that are no longer
+    part of the workflow do not count.
+    """
+    return {
+        made.name: made.benchmark.regex().pattern
+        for made in workflow.rules
+        if made.benchmark and not made.name.endswith(but)
+    }

@@ -1,16 +1,17 @@
 """The images of every image set, in one form wherever they come from.
 
-REQUIRED INPUTS: none (photos, digits), a folder of the user's (folder), or a network (cifar10, celeba)
+REQUIRED INPUTS: what the source needs: nothing (photos, digits), a folder of the user's, or a network
 OUTPUTS: results/{images}/seed{seed}/images.npz, results/{images}/seed{seed}/images.manifest.json
 """
 
-from crosskrylov.runtime.fingerprint import folder_fingerprint
+from crosskrylov.planning.sources import source_file, watched_files
 
 
 rule fetch_images:
     """Load the images of one set as float32 [N, C, H, W] in [0, 1], with a SHA-256 for each."""
     input:
-        library=code("fetch_images.py"),
+        # of all sources only the set's own: a new one, or an edit of another, is nothing to these images
+        library=lambda wildcards: code("fetch_images.py", source_file(config, wildcards.images)),
     output:
         multiext(
             "results/{images}/seed{seed}/images",
@@ -28,10 +29,6 @@ rule fetch_images:
     params:
         image_set=image_set,
         seed=lambda wildcards: int(wildcards.seed),
-        files=lambda wildcards: (
-            folder_fingerprint(image_set(wildcards).get("root"))
-            if image_set(wildcards)["source"] == "folder"
-            else ""
-        ),
+        files=lambda wildcards: watched_files(config, wildcards.images),
     script:
         "../scripts/fetch_images.py"

@@ -4,6 +4,8 @@ REQUIRED INPUTS: results/{images}/seed{seed}/images.npz
 OUTPUTS: results/{images}/seed{seed}/scores/, results/tables/engine.tsv
 """
 
+from crosskrylov.planning.solvers import engine_solvers
+
 ENGINE_SETS = config["engine"]["image_sets"]
 if ENGINE_SETS is None:
     ENGINE_SETS = list(config["image_sets"])
@@ -20,8 +22,7 @@ rule precompute_scores:
     """Compute the scores of part {wildcards.scatteritem} of the images."""
     input:
         images="results/{images}/seed{seed}/images.npz",
-        # the solvers find themselves; the command line of the engine plays no part here
-        library=code("precompute_scores.py"),
+        library=code_with_solvers("precompute_scores.py", *engine_solvers(config)),
     output:
         scores=temp(directory("results/{images}/seed{seed}/scores_parts/{scatteritem}")),
     log:

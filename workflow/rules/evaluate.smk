@@ -5,47 +5,30 @@ OUTPUTS: results/training/{experiment}/{images}/{model}/seed{seed}/{denoised.npz
     results/tables/{training, quality, ablation}.tsv, results/figures/*.{svg,png}
 """
 
-EXPERIMENTS = (
-    "single_image",
-    "budget",
-    "ablation_single_image",
-    "ablation_budget",
-    "samplers",
-)
-RESULTS = {experiment: results_of(experiment) for experiment in EXPERIMENTS}
-VARIANTS = RESULTS["ablation_single_image"] + RESULTS["ablation_budget"]
-# with the main experiments on the same image sets: embedding as published, and none
-ABLATION_RESULTS = VARIANTS + main_results_of_ablation()
+TABLES = training.tables(config)
+FIGURES = training.figures(config)
+IMAGE_FIGURES = {
+    name: shown
+    for name, shown in training.image_figures(config).items()
+    if name not in FIGURES_OF_KEPT_RUNS
+}
 
-if RESULTS["single_image"]:
-    add_targets("single_image", "results/tables/training.tsv")
-    for name in ("denoising_strip", "ssim_against_seconds", "time_to_ssim"):
-        add_targets("single_image", expand("results/figures/{f}.{e}", f=name, e=["svg", "png"]))
-if VARIANTS:
-    add_targets("single_image", "results/tables/ablation.tsv")
-    add_targets("single_image", expand("results/figures/ablation.{e}", e=["svg", "png"]))
-if RESULTS["budget"]:
-    add_targets("budget", ["results/tables/training.tsv", "results/tables/quality.tsv"])
-    add_targets(
-        "budget",
-        expand("results/figures/frechet_against_seconds.{e}", e=["svg", "png"])
-        + expand_runs(
-            "results/figures/sample_grids-{images}-seed{seed}.{e}",
-            config["training"]["budget"]["image_sets"],
-            e=["svg", "png"],
-        ),
-    )
-if RESULTS["samplers"]:
-    add_targets(
-        "budget",
-        expand("results/figures/quality_against_evaluations.{e}", e=["svg", "png"]),
-    )
+for name, shown in TABLES.items():
+    for target in shown.targets:
+        add_targets(target, f"results/tables/{name}.tsv")
+for name, shown in {**FIGURES, **IMAGE_FIGURES}.items():
+    for target in shown.targets:
+        add_targets(target, expand("results/figures/{f}.{e}", f=name, e=["svg", "png"]))
 
-STRIP = of_first_seed("single_image")
+
+def kept_inputs(shown):
+    """Return the inputs of a table or figure; kept records stand for runs."""
+    return {name: kept_or_made(paths) for name, paths in shown.inputs.items()}
 
 
 wildcard_constraints:
-    training_figure="time_to_ssim|quality_against_evaluations",
+    training_table=training.name_pattern(TABLES),
+    training_figure=training.name_pattern(FIGURES),
 
 
 rule denoise:
@@ -53,7 +36,7 @@ rule denoise:
     input:
         images="results/{images}/seed{seed}/images.npz",
         checkpoint=f"{RUN}checkpoint",
-        library=code("denoise.py"),
+        library=code_with_model("denoise.py"),
     output:
         denoised=f"{RUN}denoised.npz",
     log:
@@ -65,8 +48,8 @@ rule denoise:
     conda:
         "../../envs/training.yaml"
     params:
-        objective=objective,
-        training=training_of,
+        objective=trained_model,
+        training=training_section,
         final_time=config["equation"]["final_time"],
     script:
         "../scripts/denoise.py"
@@ -76,7 +59,7 @@ rule evaluate_single_image:
     """Find what each target SSIM took, pre-computation counted."""
     input:
         unpack(embedded_images),
-        unpack(denoised_images),
+        unpack(of_run(training.denoised_images, "experiment", "images", "model", "seed")),
         curve=f"{RUN}curve.tsv",
         summary=f"{RUN}training.json",
         library=code("evaluate_single_image.py"),
@@ -91,8 +74,8 @@ rule evaluate_single_image:
     conda:
         "../../envs/training.yaml"
     params:
-        run=run_columns,
-        targets=lambda wildcards: training_of(wildcards)["single_image"]["targets"],
+        run=of_run(training.run_columns, "experiment", "images", "model", "seed"),
+        targets=of_run(training.targets_of, "experiment", "model"),
         n_images=len(config["training"]["single_image"]["images"]),
     script:
         "../scripts/evaluate_single_image.py"
@@ -103,7 +86,7 @@ rule sample:
     input:
         images="results/{images}/seed{seed}/images.npz",
         checkpoint=f"{RUN}checkpoint",
-        library=code("sample.py"),
+        library=code_with_model("sample.py"),
     output:
         samples=f"{RUN}samples.npz",
     log:
@@ -116,8 +99,8 @@ rule sample:
         "../../envs/training.yaml"
     threads: workflow.cores
     params:
-        objective=objective,
-        training=training_of,
+        objective=trained_model,
+        training=training_section,
     script:
         "../scripts/sample.py"
 
@@ -130,7 +113,7 @@ rule evaluate_budget:
         samples=f"{RUN}samples.npz",
         checkpoint=f"{RUN}checkpoint",
         summary=f"{RUN}training.json",
-        library=code("evaluate_budget.py"),
+        library=code_with_model("evaluate_budget.py"),
     output:
         result=f"{RUN}result.json",
     log:
@@ -143,11 +126,11 @@ rule evaluate_budget:
         "../../envs/training.yaml"
     threads: workflow.cores
     params:
-        run=run_columns,
-        objective=objective,
+        run=of_run(training.run_columns, "experiment", "images", "model", "seed"),
+        objective=trained_model,
         sampler=config["training"]["budget"]["sampler"],
         features=frechet_features,
-        training=training_of,
+        training=training_section,
         metrics=config["metrics"],
     script:
         "../scripts/evaluate_budget.py"
@@ -158,7 +141,7 @@ rule compare_samplers:
     input:
         images="results/{images}/seed{seed}/images.npz",
         checkpoint="results/training/budget/{images}/{model}/seed{seed}/checkpoint",
-        library=code("compare_samplers.py"),
+        library=code_with_model("compare_samplers.py"),
     output:
         result=f"{RUN}result.json",
     log:
@@ -171,225 +154,95 @@ rule compare_samplers:
         "../../envs/training.yaml"
     threads: workflow.cores
     params:
-        run=run_columns,
-        objective=objective,
+        run=of_run(training.run_columns, "experiment", "images", "model", "seed"),
+        objective=trained_model,
         features=frechet_features,
-        training=training_of,
+        training=training_section,
         metrics=config["metrics"],
     script:
         "../scripts/compare_samplers.py"
 
 
-rule training_table:
-    """Gather what every target and budget took, with speed-ups over DDPM."""
+rule gather_results:
+    """Gather the results of single runs in the table of {wildcards.training_table}."""
     input:
-        results=RESULTS["single_image"] + RESULTS["budget"],
-        library=code("training_table.py"),
+        unpack(lambda wildcards: kept_inputs(TABLES[wildcards.training_table])),
+        library=code("gather_results.py"),
     output:
         table=report(
-            "results/tables/training.tsv",
-            caption="../report/training_table.rst",
-            category="Training",
+            "results/tables/{training_table}.tsv",
+            caption="../report/gather_results.rst",
+            category=lambda wildcards: TABLES[wildcards.training_table].category,
+            labels={"table": "{training_table}"},
         ),
     log:
-        "results/logs/training_table.log",
+        "results/logs/{training_table}_table.log",
     benchmark:
-        "results/benchmarks/training_table.tsv"
-    conda:
-        "../../envs/numerics.yaml"
-    script:
-        "../scripts/training_table.py"
-
-
-rule quality_table:
-    """Gather every metric of every set of samples."""
-    input:
-        results=RESULTS["budget"] + RESULTS["samplers"],
-        library=code("quality_table.py"),
-    output:
-        table=report(
-            "results/tables/quality.tsv",
-            caption="../report/quality_table.rst",
-            category="Generation",
-        ),
-    log:
-        "results/logs/quality_table.log",
-    benchmark:
-        "results/benchmarks/quality_table.tsv"
-    conda:
-        "../../envs/numerics.yaml"
-    script:
-        "../scripts/quality_table.py"
-
-
-rule ablation_table:
-    """Compare every variant of score embedding with the published one, spread over seeds shown."""
-    input:
-        results=ABLATION_RESULTS,
-        library=code("ablation_table.py"),
-    output:
-        table=report(
-            "results/tables/ablation.tsv",
-            caption="../report/ablation_table.rst",
-            category="Training",
-        ),
-    log:
-        "results/logs/ablation_table.log",
-    benchmark:
-        "results/benchmarks/ablation_table.tsv"
+        "results/benchmarks/{training_table}_table.tsv"
     conda:
         "../../envs/numerics.yaml"
     params:
-        target=config["training"]["ablation"]["target"],
+        options=lambda wildcards: TABLES[wildcards.training_table].options,
     script:
-        "../scripts/ablation_table.py"
+        "../scripts/gather_results.py"
 
 
-rule plot_denoising_strip:
-    """Draw noised image, way and result of every model."""
+rule plot_training:
+    """Draw {wildcards.training_figure} from the numbers of all runs."""
     input:
-        denoised=[path.replace("result.json", "denoised.npz") for path in STRIP],
-        results=STRIP,
-        library=code("plot_denoising_strip.py"),
-    output:
-        svg=report(
-            "results/figures/denoising_strip.svg",
-            caption="../report/denoising_strip.rst",
-            category="Training",
-        ),
-        png="results/figures/denoising_strip.png",
-    log:
-        "results/logs/plot_denoising_strip.log",
-    benchmark:
-        "results/benchmarks/plot_denoising_strip.tsv"
-    conda:
-        "../../envs/numerics.yaml"
-    script:
-        "../scripts/plot_denoising_strip.py"
-
-
-rule plot_ssim_against_seconds:
-    """Draw the SSIM of the denoised image against training time."""
-    input:
-        curves=[path.replace("result.json", "curve.tsv") for path in RESULTS["single_image"]],
-        results=RESULTS["single_image"],
-        library=code("plot_ssim_against_seconds.py"),
-    output:
-        svg=report(
-            "results/figures/ssim_against_seconds.svg",
-            caption="../report/ssim_against_seconds.rst",
-            category="Training",
-        ),
-        png="results/figures/ssim_against_seconds.png",
-    log:
-        "results/logs/plot_ssim_against_seconds.log",
-    benchmark:
-        "results/benchmarks/plot_ssim_against_seconds.tsv"
-    conda:
-        "../../envs/numerics.yaml"
-    params:
-        targets=config["training"]["single_image"]["targets"],
-    script:
-        "../scripts/plot_ssim_against_seconds.py"
-
-
-rule plot_frechet_against_seconds:
-    """Draw the Fréchet distance of the samples against training time."""
-    input:
-        curves=[path.replace("result.json", "curve.tsv") for path in RESULTS["budget"]],
-        results=RESULTS["budget"],
-        library=code("plot_frechet_against_seconds.py"),
-    output:
-        svg=report(
-            "results/figures/frechet_against_seconds.svg",
-            caption="../report/frechet_against_seconds.rst",
-            category="Generation",
-        ),
-        png="results/figures/frechet_against_seconds.png",
-    log:
-        "results/logs/plot_frechet_against_seconds.log",
-    benchmark:
-        "results/benchmarks/plot_frechet_against_seconds.tsv"
-    conda:
-        "../../envs/numerics.yaml"
-    script:
-        "../scripts/plot_frechet_against_seconds.py"
-
-
-rule plot_sample_grids:
-    """Draw samples of every model side by side."""
-    input:
-        images="results/{images}/seed{seed}/images.npz",
-        samples=expand(
-            "results/training/budget/{{images}}/{model}/seed{{seed}}/samples.npz",
-            model=config["training"]["budget"]["models"],
-        ),
-        library=code("plot_sample_grids.py"),
-    output:
-        svg=report(
-            "results/figures/sample_grids-{images}-seed{seed}.svg",
-            caption="../report/sample_grids.rst",
-            category="Generation",
-            labels={"images": "{images}", "seed": "{seed}"},
-        ),
-        png="results/figures/sample_grids-{images}-seed{seed}.png",
-    log:
-        "results/logs/plot_sample_grids-{images}-seed{seed}.log",
-    benchmark:
-        "results/benchmarks/plot_sample_grids-{images}-seed{seed}.tsv"
-    conda:
-        "../../envs/numerics.yaml"
-    params:
-        models=config["training"]["budget"]["models"],
-    script:
-        "../scripts/plot_sample_grids.py"
-
-
-rule plot_training_table:
-    """Draw {wildcards.training_figure} from its table."""
-    input:
-        table=lambda wildcards: (
-            "results/tables/training.tsv"
-            if wildcards.training_figure == "time_to_ssim"
-            else "results/tables/quality.tsv"
-        ),
-        library=code("plot_training_table.py"),
+        unpack(lambda wildcards: kept_inputs(FIGURES[wildcards.training_figure])),
+        library=code("plot_training.py"),
     output:
         svg=report(
             "results/figures/{training_figure}.svg",
-            caption="../report/plot_training_table.rst",
-            category="Training",
+            caption="../report/plot_training.rst",
+            category=lambda wildcards: FIGURES[wildcards.training_figure].category,
+            labels={"figure": "{training_figure}"},
         ),
         png="results/figures/{training_figure}.png",
     log:
-        "results/logs/plot_training_table-{training_figure}.log",
+        "results/logs/plot_{training_figure}.log",
     benchmark:
-        "results/benchmarks/plot_training_table-{training_figure}.tsv"
-    conda:
-        "../../envs/numerics.yaml"
-    script:
-        "../scripts/plot_training_table.py"
-
-
-rule plot_ablation:
-    """Draw every run of every variant of the ablation."""
-    input:
-        results=ABLATION_RESULTS,
-        library=code("plot_ablation.py"),
-    output:
-        svg=report(
-            "results/figures/ablation.svg",
-            caption="../report/ablation.rst",
-            category="Training",
-        ),
-        png="results/figures/ablation.png",
-    log:
-        "results/logs/plot_ablation.log",
-    benchmark:
-        "results/benchmarks/plot_ablation.tsv"
+        "results/benchmarks/plot_{training_figure}.tsv"
     conda:
         "../../envs/numerics.yaml"
     params:
-        target=config["training"]["ablation"]["target"],
+        options=lambda wildcards: FIGURES[wildcards.training_figure].options,
     script:
-        "../scripts/plot_ablation.py"
+        "../scripts/plot_training.py"
+
+
+rule plot_training_images:
+    """Draw {wildcards.image_figure}: images and what the models make of them."""
+    input:
+        unpack(lambda wildcards: IMAGE_FIGURES[wildcards.image_figure].inputs),
+        library=code("plot_training_images.py"),
+    output:
+        svg=report(
+            "results/figures/{image_figure}.svg",
+            caption="../report/plot_training_images.rst",
+            category=lambda wildcards: IMAGE_FIGURES[wildcards.image_figure].category,
+            labels={"figure": "{image_figure}"},
+        ),
+        png="results/figures/{image_figure}.png",
+    log:
+        "results/logs/plot_{image_figure}.log",
+    benchmark:
+        "results/benchmarks/plot_{image_figure}.tsv"
+    wildcard_constraints:
+        image_figure=training.name_pattern(IMAGE_FIGURES, publish=True),
+    conda:
+        "../../envs/numerics.yaml"
+    params:
+        options=lambda wildcards: IMAGE_FIGURES[wildcards.image_figure].options,
+    script:
+        "../scripts/plot_training_images.py"
+
+
+# the same figures of image sets that are not published: made, but no part of the report
+use rule plot_training_images as plot_unpublished_images with:
+    output:
+        svg="results/figures/{image_figure}.svg",
+        png="results/figures/{image_figure}.png",
+    wildcard_constraints:
+        image_figure=training.name_pattern(IMAGE_FIGURES, publish=False),

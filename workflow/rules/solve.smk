@@ -4,9 +4,47 @@ REQUIRED INPUTS: log_density.npz, seeds.json, exact_scores.npz of results/{image
 OUTPUTS: results/{images}/seed{seed}/trajectories/{solver}.{npz,tsv,json}, results/tables/solvers.tsv
 """
 
-if study_sets("trajectory"):
-    add_figures(["seconds_per_image"])
-if study_sets("trajectory") or study_sets("time_to_residual"):
+from functools import cache
+
+from crosskrylov.planning.runs import run_labels
+from crosskrylov.planning.solvers import published_methods, solvers_of_family
+from crosskrylov.planning.studies import (
+    frozen_labels,
+    frozen_parts,
+    march_labels,
+    products,
+    section,
+    study_sets,
+    study_solvers,
+)
+
+# Gathered tables and figures of the studies, made in studies.smk; here one figure joins them.
+PRODUCTS = products(config)
+MARCHED, FROZEN = study_sets(config, "trajectory"), study_sets(config, "time_to_residual")
+
+MARCHES = expand_runs(
+    "results/{images}/seed{seed}/trajectories/{solver}.json",
+    MARCHED,
+    solver=study_solvers(config, "trajectory"),
+)
+EXACT = expand_runs("results/{images}/seed{seed}/exact_scores.json", MARCHED)
+FROZEN_PARTS = frozen_parts(config)
+
+
+@cache
+def march_files():
+    """Return what the table of solvers reads of the marches that are made, not kept."""
+    return _kept.march_files(config, is_made)
+
+
+if MARCHED:
+    PRODUCTS.add_figure(
+        "seconds_per_image",
+        table="solvers_by_seed",
+        caption="Seconds per image of whole time marches, shared work counted; assembly and "
+        "conversion are timed apart and left out for all. Marks are random seeds, bars their mean.",
+    )
+if MARCHED or FROZEN:
     add_targets("solvers", ["results/tables/solvers.tsv", "results/tables/solvers_by_seed.tsv"])
     add_targets("tables", "results/tables/claims.tsv")
 
@@ -16,7 +54,7 @@ rule solve_baseline:
     input:
         log_density="results/{images}/seed{seed}/log_density.npz",
         library=lambda wildcards: code_with_solvers(
-            "solve_baseline.py", config["solvers"][wildcards.solver]
+            "march_images.py", config["solvers"][wildcards.solver]
         ),
     output:
         trajectory="results/{images}/seed{seed}/trajectories/{solver}.npz",
@@ -37,7 +75,7 @@ rule solve_baseline:
         solver=lambda wildcards: config["solvers"][wildcards.solver],
         n_threads=config["studies"]["blas_threads"],
     script:
-        "../scripts/solve_baseline.py"
+        "../scripts/march_images.py"
 
 
 rule project_targets:
@@ -46,7 +84,7 @@ rule project_targets:
         log_density="results/{images}/seed{seed}/log_density.npz",
         seeds="results/{images}/seed{seed}/seeds.json",
         library=lambda wildcards: code_with_solvers(
-            "project_targets.py", config["solvers"][wildcards.solver]
+            "march_images.py", config["solvers"][wildcards.solver]
         ),
     output:
         trajectory="results/{images}/seed{seed}/trajectories/{solver}.npz",
@@ -67,37 +105,19 @@ rule project_targets:
         solver=lambda wildcards: config["solvers"][wildcards.solver],
         n_threads=config["studies"]["blas_threads"],
     script:
-        "../scripts/project_targets.py"
+        "../scripts/march_images.py"
 
 
 rule solver_table:
     """Compare all solvers: time, iterations, residuals and score errors, SpSolve the baseline."""
     input:
-        summaries=expand_runs(
-            "results/{images}/seed{seed}/trajectories/{solver}.json",
-            study_sets("trajectory"),
-            solver=study_solvers("trajectory"),
-        ),
-        histories=expand_runs(
-            "results/{images}/seed{seed}/trajectories/{solver}.tsv",
-            study_sets("trajectory"),
-            solver=study_solvers("trajectory"),
-        ),
-        trajectories=expand_runs(
-            "results/{images}/seed{seed}/trajectories/{solver}.npz",
-            study_sets("trajectory"),
-            solver=study_solvers("trajectory"),
-        ),
-        exact_summaries=expand_runs(
-            "results/{images}/seed{seed}/exact_scores.json", study_sets("trajectory")
-        ),
-        exact_scores=expand_runs(
-            "results/{images}/seed{seed}/exact_scores.npz", study_sets("trajectory")
-        ),
-        frozen=expand_runs(
-            "results/{images}/seed{seed}/studies/time_to_residual.tsv",
-            study_sets("time_to_residual"),
-        ),
+        summaries=lambda wildcards: kept_or_made(MARCHES),
+        exact_summaries=lambda wildcards: kept_or_made(EXACT),
+        histories=lambda wildcards: march_files()["histories"],
+        trajectories=lambda wildcards: march_files()["trajectories"],
+        references=lambda wildcards: march_files()["references"],
+        exact_scores=lambda wildcards: march_files()["exact_scores"],
+        frozen=lambda wildcards: kept_or_made(FROZEN_PARTS),
         library=code("solver_table.py"),
     output:
         table=report(
@@ -114,10 +134,12 @@ rule solver_table:
     conda:
         "../../envs/numerics.yaml"
     params:
-        marches=march_labels(),
-        exact=run_labels(config, study_sets("trajectory")),
-        frozen=frozen_labels(),
-        tolerance=study("time_to_residual")["reported_tolerance"],
+        marches=march_labels(config),
+        exact=run_labels(config, MARCHED),
+        frozen=frozen_labels(config),
+        reference_runs=lambda wildcards: march_files()["reference_runs"],
+        exact_runs=lambda wildcards: march_files()["exact_runs"],
+        tolerance=section(config, "time_to_residual").get("reported_tolerance"),
     script:
         "../scripts/solver_table.py"
 

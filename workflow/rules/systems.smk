@@ -5,9 +5,6 @@ OUTPUTS: log_density.npz, exact_scores.npz, systems.npz in the same folder; resu
 """
 
 
-include: "solver_functions.smk"
-
-
 rule estimate_density:
     """Estimate the initial log-density of every image (method {params.density[method]})."""
     input:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from crosskrylov.runtime.files import load_npz
-from crosskrylov.runtime.jobs import logged
+from crosskrylov.runtime.jobs import run_job
 from crosskrylov.scores.march_options import march_options
 from crosskrylov.solvers.registry import make_solver
 from crosskrylov.studies.bank import build_bank, resolve_steps, save_bank
@@ -25,11 +25,4 @@ def main(log_density_path, bank_path, equation: dict, march: dict, bank: dict) -
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
-        main(
-            log_density_path=snakemake.input.log_density,
-            bank_path=snakemake.output.bank,
-            equation=snakemake.params.equation,
-            march=snakemake.params.march,
-            bank=snakemake.params.bank,
-        )
+    run_job(main, snakemake)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from crosskrylov.reporting.tables.claims import claims_table
 from crosskrylov.runtime.files import read_tsv, write_tsv
-from crosskrylov.runtime.jobs import logged
+from crosskrylov.runtime.jobs import run_job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -22,12 +22,4 @@ def main(solvers_path, training_path, quality_path, table_path, methods: dict) -
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
-        # unpacked inputs are empty where a table is not among the targets
-        main(
-            solvers_path=snakemake.input.solvers,
-            training_path=next(iter(snakemake.input.training), None),
-            quality_path=next(iter(snakemake.input.quality), None),
-            table_path=snakemake.output.table,
-            methods=snakemake.params.methods,
-        )
+    run_job(main, snakemake)

@@ -11,7 +11,7 @@ from crosskrylov.learning.sampling.registry import sampler_choice
 from crosskrylov.learning.training.checkpoint import load_network
 from crosskrylov.runtime.device import select_device
 from crosskrylov.runtime.files import load_npz, write_json
-from crosskrylov.runtime.jobs import logged
+from crosskrylov.runtime.jobs import run_job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -22,7 +22,7 @@ def main(
     checkpoint_path,
     result_path,
     run: dict,
-    model: str,
+    objective: str,
     features: str,
     training: dict,
     metrics: dict,
@@ -35,10 +35,10 @@ def main(
     options = training["samplers"]
     quality = []
     wanted = [(s, n) for s in options["samplers"] for n in options["function_evaluations"]]
-    for sampler, evaluations in tqdm(wanted, desc=model, unit="run"):
+    for sampler, evaluations in tqdm(wanted, desc=objective, unit="run"):
         drawn = sample_budget(
             network,
-            model,
+            objective,
             images.shape[1:],
             training,
             run["seed"],
@@ -64,15 +64,4 @@ def main(
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
-        main(
-            images_path=snakemake.input.images,
-            checkpoint_path=snakemake.input.checkpoint,
-            result_path=snakemake.output.result,
-            run=snakemake.params.run,
-            model=snakemake.params.objective,
-            features=snakemake.params.features,
-            training=snakemake.params.training,
-            metrics=snakemake.params.metrics,
-            threads=snakemake.threads,
-        )
+    run_job(main, snakemake)

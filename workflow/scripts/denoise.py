@@ -8,7 +8,7 @@ from crosskrylov.experiments.single_image import denoise, select_images
 from crosskrylov.learning.training.checkpoint import load_network
 from crosskrylov.runtime.device import select_device
 from crosskrylov.runtime.files import load_npz, save_npz
-from crosskrylov.runtime.jobs import logged
+from crosskrylov.runtime.jobs import run_job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -18,7 +18,7 @@ def main(
     images_path,
     checkpoint_path,
     denoised_path,
-    model: str,
+    objective: str,
     training: dict,
     final_time: float,
     seed: int,
@@ -29,7 +29,9 @@ def main(
     network = load_network(checkpoint_path, select_device(training["device"]))
     clean = select_images(load_npz(images_path)["images"], training["single_image"]["images"])
     reference = torch.as_tensor(clean).to(network.device)
-    noised, denoised, path = denoise(network, model, reference, training, final_time, seed, keep=6)
+    noised, denoised, path = denoise(
+        network, objective, reference, training, final_time, seed, keep=6
+    )
     save_npz(
         denoised_path,
         clean=clean,
@@ -40,14 +42,4 @@ def main(
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
-        main(
-            images_path=snakemake.input.images,
-            checkpoint_path=snakemake.input.checkpoint,
-            denoised_path=snakemake.output.denoised,
-            model=snakemake.params.objective,
-            training=snakemake.params.training,
-            final_time=snakemake.params.final_time,
-            seed=int(snakemake.wildcards.seed),
-            threads=snakemake.threads,
-        )
+    run_job(main, snakemake)

@@ -7,9 +7,9 @@ import numpy as np
 
 from crosskrylov.equation.problem import problem_from_config
 from crosskrylov.equation.stencil import score
-from crosskrylov.learning.embedding import embed_images
+from crosskrylov.learning.embedding import drift_at_steps, embed_images
 from crosskrylov.runtime.files import load_npz, read_json, save_npz
-from crosskrylov.runtime.jobs import logged
+from crosskrylov.runtime.jobs import run_job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -43,6 +43,7 @@ def main(
         archive["times"],
         variant=embedding["variant"],
         diffusion=g,
+        drift=drift_at_steps(problem, archive["steps"]),
         steps=embedding["steps"],
         noise_scale=embedding["noise_scale"],
         seed=seed,
@@ -59,13 +60,4 @@ def main(
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
-        main(
-            images_path=snakemake.input.images,
-            scores_path=snakemake.input.scores,
-            summary_path=snakemake.input.summary,
-            embedded_path=snakemake.output.embedded,
-            equation=snakemake.params.equation,
-            embedding=snakemake.params.embedding,
-            seed=int(snakemake.wildcards.seed),
-        )
+    run_job(main, snakemake)

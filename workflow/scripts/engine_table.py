@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from crosskrylov.runtime.files import read_json, write_tsv
-from crosskrylov.runtime.jobs import logged
+from crosskrylov.runtime.jobs import run_job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
-def main(summary_paths, table_path) -> None:
+def main(summaries_paths, table_path) -> None:
     """Write one row per image set and seed; a value that does not exist is empty."""
-    summaries = [read_json(path) for path in summary_paths]
+    summaries = [read_json(path) for path in summaries_paths]
     rows = [
         {key: value for key, value in summary.items() if key != "failures"} for summary in summaries
     ]
@@ -21,5 +21,4 @@ def main(summary_paths, table_path) -> None:
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
-        main(summary_paths=snakemake.input.summaries, table_path=snakemake.output.table)
+    run_job(main, snakemake)

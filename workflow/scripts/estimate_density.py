@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from crosskrylov.equation.density import initial_log_density
 from crosskrylov.errors import DataError
 from crosskrylov.runtime.files import load_npz, save_npz
-from crosskrylov.runtime.jobs import logged
+from crosskrylov.runtime.jobs import run_job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -22,10 +22,4 @@ def main(images_path, log_density_path, seed: int, density: dict) -> None:
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
-        main(
-            images_path=snakemake.input.images,
-            log_density_path=snakemake.output.log_density,
-            seed=int(snakemake.wildcards.seed),
-            density=snakemake.params.density,
-        )
+    run_job(main, snakemake)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from crosskrylov.experiments.targets import times_to_targets
 from crosskrylov.metrics.similarity import compare_images
 from crosskrylov.runtime.files import load_npz, read_json, read_tsv, write_json
-from crosskrylov.runtime.jobs import logged
+from crosskrylov.runtime.jobs import run_job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 def main(
     curve_path,
     summary_path,
-    denoised_path,
-    embedded_path,
     result_path,
     run: dict,
     targets: list[float],
     n_images: int,
+    denoised_path=None,
+    embedded_path=None,
 ) -> None:
     """Write what each target SSIM took, and the metrics of the final network if asked for (.json).
 
-    ``denoised_path`` and ``embedded_path`` may be None.
+    An ablation has no denoised images, and a model without scores no embedded ones.
     """
     final = {}
     if denoised_path is not None:
@@ -47,14 +47,4 @@ def main(
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
-        main(
-            curve_path=snakemake.input.curve,
-            summary_path=snakemake.input.summary,
-            denoised_path=snakemake.input.get("denoised"),
-            embedded_path=snakemake.input.get("embedded"),
-            result_path=snakemake.output.result,
-            run=snakemake.params.run,
-            targets=snakemake.params.targets,
-            n_images=snakemake.params.n_images,
-        )
+    run_job(main, snakemake)

@@ -8,7 +8,7 @@ import numpy as np
 from crosskrylov.equation.problem import evenly_spaced_steps, problem_from_config
 from crosskrylov.equation.stencil import score
 from crosskrylov.runtime.files import load_npz, save_npz, write_json
-from crosskrylov.runtime.jobs import logged
+from crosskrylov.runtime.jobs import run_job
 from crosskrylov.runtime.measurement import PeakMemory, pinned_threads
 from crosskrylov.scores.reference import reference_log_density
 
@@ -53,11 +53,4 @@ def main(log_density_path, scores_path, summary_path, equation: dict, n_threads:
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
-        main(
-            log_density_path=snakemake.input.log_density,
-            scores_path=snakemake.output.scores,
-            summary_path=snakemake.output.summary,
-            equation=snakemake.params.equation,
-            n_threads=snakemake.params.n_threads,
-        )
+    run_job(main, snakemake)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 import crosskrylov
-from crosskrylov.runtime.jobs import logged
+from crosskrylov.runtime.jobs import run_job
 from crosskrylov.studies.bank import load_bank
 from crosskrylov.studies.export import export_systems
 
@@ -11,18 +11,11 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
-def main(bank_path, folder, images: list, image_set: str, seed: int) -> None:
-    """Write A, b, x and x0 of every chosen system, and a README, to ``folder``."""
-    origin = {"images": image_set, "seed": seed, "version": crosskrylov.__version__}
-    export_systems(folder, load_bank(bank_path), images, origin)
+def main(bank_path, folder_path, chosen: list, images: str, seed: int) -> None:
+    """Write A, b, x and x0 of the systems of images ``chosen``, and a README, to a folder."""
+    origin = {"images": images, "seed": seed, "version": crosskrylov.__version__}
+    export_systems(folder_path, load_bank(bank_path), chosen, origin)
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
-        main(
-            bank_path=snakemake.input.bank,
-            folder=snakemake.output.folder,
-            images=snakemake.params.images,
-            image_set=snakemake.wildcards.images,
-            seed=int(snakemake.wildcards.seed),
-        )
+    run_job(main, snakemake)

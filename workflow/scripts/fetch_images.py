@@ -6,7 +6,7 @@ import numpy as np
 
 from crosskrylov.datasets.loading import load_images
 from crosskrylov.runtime.files import save_npz, write_json
-from crosskrylov.runtime.jobs import logged
+from crosskrylov.runtime.jobs import run_job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -39,10 +39,4 @@ def main(images_path, manifest_path, image_set: dict, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
-        main(
-            images_path=snakemake.output.images,
-            manifest_path=snakemake.output.manifest,
-            image_set=snakemake.params.image_set,
-            seed=snakemake.params.seed,
-        )
+    run_job(main, snakemake)

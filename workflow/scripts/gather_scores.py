@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from crosskrylov.runtime.files import write_json
-from crosskrylov.runtime.jobs import logged
+from crosskrylov.runtime.jobs import run_job
 from crosskrylov.scores.gather import gather_scores
 
 if TYPE_CHECKING:
@@ -29,11 +29,4 @@ def main(part_paths, scores_path, summary_path, dataset: str, seed: int) -> None
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
-        main(
-            part_paths=snakemake.input.parts,
-            scores_path=snakemake.output.scores,
-            summary_path=snakemake.output.summary,
-            dataset=snakemake.params.dataset,
-            seed=snakemake.params.seed,
-        )
+    run_job(main, snakemake)

@@ -4,18 +4,19 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crosskrylov.runtime.files import read_tsv, write_tsv
-from crosskrylov.runtime.jobs import logged
+from crosskrylov.reporting.records import read_run
+from crosskrylov.runtime.files import write_tsv
+from crosskrylov.runtime.jobs import run_job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
-def main(part_paths: list, table_path, runs: list) -> None:
-    """Write all parts below one another, with dataset, image_size and seed in front (.tsv)."""
+def main(part_paths: list, table_path, table: str, runs: list) -> None:
+    """Write all parts of a table below one another, data set, size and seed in front (.tsv)."""
     parts = []
     for path, run in zip(part_paths, runs, strict=True):
-        part = read_tsv(path)
+        part = read_run(path, f"{table}.tsv").value
         for position, (name, value) in enumerate(run.items()):
             part.insert(position, name, value)
         parts.append(part)
@@ -23,9 +24,4 @@ def main(part_paths: list, table_path, runs: list) -> None:
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
-        main(
-            part_paths=snakemake.input.parts,
-            table_path=snakemake.output.table,
-            runs=snakemake.params.runs,
-        )
+    run_job(main, snakemake)

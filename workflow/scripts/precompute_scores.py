@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crosskrylov.runtime.files import load_npz
-from crosskrylov.runtime.jobs import logged
+from crosskrylov.runtime.jobs import run_job
 from crosskrylov.scores.engine_options import EngineOptions
 from crosskrylov.scores.gather import part_options, part_rows
 from crosskrylov.scores.march_options import march_options
@@ -17,23 +17,24 @@ if TYPE_CHECKING:
 def main(
     images_path,
     scores_path,
-    part: int,
-    n_parts: int,
+    scatteritem: str,
     equation: dict,
     density: dict,
     march: dict,
     engine: dict,
     seed: int,
-    n_threads: int,
-) -> int:
-    """Write the folder of scores of part ``part`` (from 1); return how many images failed."""
+    threads: int,
+    logger,
+) -> None:
+    """Write the folder of scores of the part ``scatteritem``, such as "2-of-3"."""
+    part, n_parts = map(int, scatteritem.split("-of-"))
     images = load_npz(images_path)["images"]
     options = EngineOptions.from_config(engine)
     parts, chunk_images = part_rows(len(images), n_parts, options.chunk_images)
     rows = parts[part - 1]
     Path(scores_path).mkdir(parents=True, exist_ok=True)
     if not len(rows):
-        return 0
+        return
     store = precompute_scores(
         images[rows.start : rows.stop],
         scores_path,
@@ -43,25 +44,13 @@ def main(
         seed=seed,
         first_image=rows.start,
         progress=False,
-        **part_options(options, chunk_images, n_threads),
+        **part_options(options, chunk_images, threads),
     )
-    return len(store.failures)
+    if store.failures:
+        logger.warning(
+            "%d images have no scores; see scores.json of the image set", len(store.failures)
+        )
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]) as logger:
-        part, n_parts = snakemake.wildcards.scatteritem.split("-of-")
-        n_failed = main(
-            images_path=snakemake.input.images,
-            scores_path=snakemake.output.scores,
-            part=int(part),
-            n_parts=int(n_parts),
-            equation=snakemake.params.equation,
-            density=snakemake.params.density,
-            march=snakemake.params.march,
-            engine=snakemake.params.engine,
-            seed=int(snakemake.wildcards.seed),
-            n_threads=snakemake.threads,
-        )
-        if n_failed:
-            logger.warning("%d images have no scores; see scores.json of the image set", n_failed)
+    run_job(main, snakemake)

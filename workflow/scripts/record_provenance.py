@@ -6,7 +6,7 @@ import pandas as pd
 import yaml
 
 from crosskrylov.runtime.files import atomic_path, write_tsv
-from crosskrylov.runtime.jobs import logged
+from crosskrylov.runtime.jobs import run_job
 from crosskrylov.runtime.provenance import machine
 
 if TYPE_CHECKING:
@@ -22,9 +22,4 @@ def main(table_path, config_path, config: dict) -> None:
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
-        main(
-            table_path=snakemake.output.table,
-            config_path=snakemake.output.config,
-            config=snakemake.params.config,
-        )
+    run_job(main, snakemake)

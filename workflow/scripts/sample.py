@@ -8,7 +8,7 @@ from crosskrylov.experiments.budget import sample_budget
 from crosskrylov.learning.training.checkpoint import load_network
 from crosskrylov.runtime.device import select_device
 from crosskrylov.runtime.files import load_npz, save_npz
-from crosskrylov.runtime.jobs import logged
+from crosskrylov.runtime.jobs import run_job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -18,7 +18,7 @@ def main(
     images_path,
     checkpoint_path,
     samples_path,
-    model: str,
+    objective: str,
     training: dict,
     seed: int,
     threads: int,
@@ -27,7 +27,9 @@ def main(
     torch.set_num_threads(threads)
     network = load_network(checkpoint_path, select_device(training["device"]))
     images = load_npz(images_path)["images"]
-    drawn = sample_budget(network, model, images.shape[1:], training, seed, training_images=images)
+    drawn = sample_budget(
+        network, objective, images.shape[1:], training, seed, training_images=images
+    )
     save_npz(
         samples_path,
         samples=drawn.images.numpy(),
@@ -37,13 +39,4 @@ def main(
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
-        main(
-            images_path=snakemake.input.images,
-            checkpoint_path=snakemake.input.checkpoint,
-            samples_path=snakemake.output.samples,
-            model=snakemake.params.objective,
-            training=snakemake.params.training,
-            seed=int(snakemake.wildcards.seed),
-            threads=snakemake.threads,
-        )
+    run_job(main, snakemake)

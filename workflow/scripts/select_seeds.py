@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from crosskrylov.runtime.files import load_npz, write_json
-from crosskrylov.runtime.jobs import logged
+from crosskrylov.runtime.jobs import run_job
 from crosskrylov.scores.seeds import select_seeds
 
 if TYPE_CHECKING:
@@ -18,12 +18,4 @@ def main(features_path, seeds_path, seed: int, feature: str, n_seeds: int, selec
 
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
-        main(
-            features_path=snakemake.input.features,
-            seeds_path=snakemake.output.seeds,
-            seed=int(snakemake.wildcards.seed),
-            feature=snakemake.params.feature,
-            n_seeds=snakemake.params.n_seeds,
-            selection=snakemake.params.selection,
-        )
+    run_job(main, snakemake)

@@ -2,102 +2,101 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from crosskrylov.equation.density import unit_spacing
-from crosskrylov.reporting.tables.solvers import frozen_rows, solver_table, trajectory_row
+from crosskrylov.reporting.records import kept_row, read_run
+from crosskrylov.reporting.tables.marches import trajectory_row
+from crosskrylov.reporting.tables.solvers import frozen_rows, solver_table
 from crosskrylov.runtime.files import load_npz, read_json, read_tsv, write_tsv
-from crosskrylov.runtime.jobs import logged
+from crosskrylov.runtime.jobs import run_job
+from crosskrylov.runtime.provenance import machine_id
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
 def main(
-    marches: list,
-    exact_solutions: list,
-    frozen: list,
+    summaries_paths: list,
+    histories_paths: list,
+    trajectories_paths: list,
+    references_paths: list,
+    exact_summaries_paths: list,
+    exact_scores_paths: list,
+    frozen_paths: list,
     table_path,
     by_seed_path,
-    tolerance: float,
+    marches: list,
+    exact: list,
+    frozen: list,
+    reference_runs: list,
+    exact_runs: list,
+    tolerance: float | None,
 ) -> None:
     """Write the table of solvers and, apart, the same measurements of every random seed (.tsv).
 
     Parameters
     ----------
-    marches : list of (run, summary, history, trajectory)
-        ``run`` has dataset, image_size, seed and solver; the rest are paths.
-    exact_solutions : list of (run, summary, scores)
-    frozen : list of (run, table)
-        ``run`` also has time_steps, the number of time steps in the bank.
+    summaries_paths, exact_summaries_paths : lists of path-like
+        Measurements, or the kept record, of every march and every exact solution.
+    histories_paths, trajectories_paths : lists of path-like
+        Iterations and log-densities of every march that is not kept, in the same order.
+    references_paths, exact_scores_paths : lists of path-like
+        Log-densities of SpSolve and of the exact solution for ``reference_runs``, ``exact_runs``:
+        [image set, random seed], where anything is not kept.
+    frozen_paths : list of path-like
+        Tables of the frozen study, or their kept records.
     table_path, by_seed_path : path-like
-    tolerance : float
+    marches, exact, frozen : lists of dict
+        Of every march, exact solution and frozen table: dataset, image_size and seed; of a march
+        also solver, of a frozen table time_steps, the number of time steps in the bank.
+    tolerance : float, optional
         Tolerance of the frozen study to report.
     """
-    exact, reference, rows = {}, {}, []
-    for run, _, scores in exact_solutions:
-        exact[run["dataset"], run["seed"]] = load_npz(scores)["log_density"]
-    summaries = [read_json(summary) for _, summary, _, _ in marches]
-    for (run, _, _, trajectory), summary in zip(marches, summaries, strict=True):
-        if summary["method"] == "spsolve":
-            reference[run["dataset"], run["seed"]] = load_npz(trajectory)["log_density"]
-    entries = [
-        (run, summary, read_tsv(history), load_npz(trajectory)["log_density"])
-        for (run, _, history, trajectory), summary in zip(marches, summaries, strict=True)
-    ]
-    for run, summary_path, _ in exact_solutions:
-        summary = read_json(summary_path)
-        # not one of the configured solvers: it goes by the name of its method
-        entries.append(
-            (
-                run | {"solver": summary["method"]},
-                summary,
-                None,
-                exact[run["dataset"], run["seed"]],
-            )
+    solutions = _log_densities(exact_runs, exact_scores_paths)
+    reference = _log_densities(reference_runs, references_paths)
+    made = zip(histories_paths, trajectories_paths, strict=True)
+    rows = []
+    for run, path in zip(
+        [*marches, *exact], [*summaries_paths, *exact_summaries_paths], strict=True
+    ):
+        kept = kept_row(path)
+        if kept is not None:
+            rows.append(run | kept.value | {"machine": kept.machine})
+            continue
+        summary, key = read_json(path), (run["dataset"], run["seed"])
+        if "solver" in run:
+            history, trajectory = next(made)
+            history, log_density = read_tsv(history), load_npz(trajectory)["log_density"]
+        else:  # not one of the configured solvers: it goes by the name of its method
+            run, history, log_density = run | {"solver": summary["method"]}, None, solutions[key]
+        row = trajectory_row(
+            summary,
+            history,
+            log_density,
+            unit_spacing(run["image_size"], run["image_size"]),
+            reference.get(key),
+            solutions[key],
         )
-    for run, summary, history, log_density in entries:
-        key = run["dataset"], run["seed"]
-        spacing = unit_spacing(run["image_size"], run["image_size"])
-        rows.append(
-            run
-            | trajectory_row(
-                summary, history, log_density, spacing, reference.get(key), exact.get(key)
-            )
-        )
+        rows.append(run | row | {"machine": machine_id()})
     tables = [pd.DataFrame(rows)]
-    for run, path in frozen:
-        n_unknowns = run["image_size"] ** 2
-        table = frozen_rows(read_tsv(path), tolerance, n_unknowns, run["time_steps"])
+    for run, path in zip(frozen, frozen_paths, strict=True):
+        part = read_run(path)
+        table = frozen_rows(part.value, tolerance, run["image_size"] ** 2, run["time_steps"])
         origin = {name: run[name] for name in ("dataset", "image_size", "seed")}
-        tables.append(table.assign(**origin))
+        tables.append(table.assign(**origin, machine=part.machine))
     measurements = pd.concat(tables, ignore_index=True)
-    write_tsv(by_seed_path, measurements)
+    write_tsv(by_seed_path, measurements.drop(columns="machine"))
     write_tsv(table_path, solver_table(measurements))
 
 
+def _log_densities(runs: list, paths: list) -> dict[tuple, np.ndarray]:
+    """Return the log-densities of runs by image set and random seed."""
+    return {
+        tuple(run): load_npz(path)["log_density"] for run, path in zip(runs, paths, strict=True)
+    }
+
+
 if __name__ == "__main__":
-    with logged(snakemake.log[0]):
-        main(
-            marches=list(
-                zip(
-                    snakemake.params.marches,
-                    snakemake.input.summaries,
-                    snakemake.input.histories,
-                    snakemake.input.trajectories,
-                    strict=True,
-                )
-            ),
-            exact_solutions=list(
-                zip(
-                    snakemake.params.exact,
-                    snakemake.input.exact_summaries,
-                    snakemake.input.exact_scores,
-                    strict=True,
-                )
-            ),
-            frozen=list(zip(snakemake.params.frozen, snakemake.input.frozen, strict=True)),
-            table_path=snakemake.output.table,
-            by_seed_path=snakemake.output.by_seed,
-            tolerance=snakemake.params.tolerance,
-        )
+    run_job(main, snakemake)

@@ -1,20 +1,18 @@
-"""The protocol between the training loop and an objective."""
+"""What a model's module needs: the protocol of an objective, what it is built from, `register`."""
 
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import torch
 
+from crosskrylov.learning.schedule import NoiseLevels
+
+Builder = TypeVar("Builder", bound=Callable)
+
 
 class Objective(Protocol):
-    """One training objective with the data that it needs.
-
-    Attributes
-    ----------
-    name : str
-        Registry name.
-    """
-
-    name: str
+    """One training objective with the data that it needs."""
 
     def to(self, device: torch.device) -> "Objective":
         """Move the data to ``device`` and return the objective."""
@@ -27,6 +25,65 @@ class Objective(Protocol):
         numbers everywhere.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What an experiment gives to a model for its objective.
+
+    Attributes
+    ----------
+    images : tensor, shape (N, C, H, W)
+        Training images in [0, 1].
+    times : tensor, shape (S,)
+        Embedded times; empty where the experiment has a noise schedule and no times.
+    embedded : tensor, shape (N, S, C, H, W), or None
+        Embedded images in [0, 1], for models that declare ``scores``.
+    levels : NoiseLevels or None
+        The schedule that the model declares for the experiment; None: the single level ``noise``.
+    batch_size : int
+        Noised images per optimiser step.
+    noise : float
+        lambda, the noise of the single level, intensity units.
+    diffusion : float
+        g of the published loss.
+    final_time : float
+        T, the end of ``times``.
+    scaled : bool
+        The network's output is lambda times the score, as the model declares.
+    """
+
+    images: torch.Tensor
+    times: torch.Tensor
+    embedded: torch.Tensor | None
+    levels: NoiseLevels | None
+    batch_size: int
+    noise: float
+    diffusion: float
+    final_time: float
+    scaled: bool
+
+    @property
+    def published_weight(self) -> float:
+        """The constant factor 1 / (2 g^2) of the published loss."""
+        return 1 / (2 * self.diffusion**2)
+
+
+def register(name: str, **facts) -> Callable[[Builder], Builder]:
+    """Declare a model: the decorated function builds its objective from a `Setting`.
+
+    The declaration is read from the file's text (`crosskrylov.learning.objectives.index`), so that
+    its arguments must be literals. Several declarations above one function are models of the same
+    training that differ in what they declare.
+
+    Parameters
+    ----------
+    name : str
+        Name of the model in the configuration and in every table.
+    **facts
+        Attributes of `crosskrylov.learning.objectives.index.Model`.
+    """
+    return lambda build: build
 
 
 def standard_normal(

@@ -33,8 +33,6 @@ class LevelObjective:
     exact_target : bool
         Regress on the exact score of the noised data set (`mixture_noise`) instead of on the drawn
         noise.
-    name : str
-        Registry name.
     """
 
     def __init__(
@@ -45,7 +43,6 @@ class LevelObjective:
         weight: float = 1.0,
         embedded: torch.Tensor | None = None,
         exact_target: bool = False,
-        name: str = "ddpm",
     ):
         if embedded is not None and (
             embedded.ndim != 5
@@ -56,7 +53,6 @@ class LevelObjective:
                 f"Embedded images have shape {tuple(embedded.shape)}; images of shape "
                 f"{tuple(images.shape)} need (N, S, C, H, W) of the same N, C, H, W."
             )
-        self.name = name
         self.images = images.float()
         self.embedded = None if embedded is None else embedded.float()
         self.levels = levels

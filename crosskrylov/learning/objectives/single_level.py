@@ -1,13 +1,13 @@
-"""The published score-embedding loss at its single noise level."""
+"""Single-level denoising score matching: the published loss at its one noise level."""
 
 import torch
 
 from crosskrylov.errors import ShapeError
-from crosskrylov.learning.objectives.base import standard_normal
+from crosskrylov.learning.objectives.base import Setting, standard_normal
 from crosskrylov.learning.unet import TIME_SCALE
 
 
-class PublishedScoreObjective:
+class SingleLevelObjective:
     """E || s(x_eps, t) lambda + z ||^2 / (2 g^2) with x_eps = x^n + lambda z (Eq. 25).
 
     All embedded steps of an image form one batch: the published loop takes one step at a time,
@@ -31,8 +31,6 @@ class PublishedScoreObjective:
     scaled : bool
         The network's output is lambda times the score (Eq. 25a), not the score itself: it then has
         the size of z, where the published output has to grow to 1 / lambda first.
-    name : str
-        Registry name.
     """
 
     def __init__(
@@ -44,14 +42,12 @@ class PublishedScoreObjective:
         diffusion: float = 0.5,
         images_per_batch: int = 1,
         scaled: bool = False,
-        name: str = "score_embedding",
     ):
         if embedded.ndim != 5 or embedded.shape[1] != len(times):
             raise ShapeError(
                 f"Embedded images have shape {tuple(embedded.shape)} and there are {len(times)} "
                 "times; expected (N, S, C, H, W) with S times."
             )
-        self.name = name
         self.embedded = embedded.float()
         self.network_times = (times / final_time * TIME_SCALE).float()
         self.noise = noise
@@ -59,7 +55,20 @@ class PublishedScoreObjective:
         self.images_per_batch = min(images_per_batch, len(embedded))
         self.scaled = scaled
 
-    def to(self, device: torch.device) -> "PublishedScoreObjective":
+    @classmethod
+    def from_setting(cls, embedded: torch.Tensor, setting: Setting) -> "SingleLevelObjective":
+        """Return the objective on ``embedded`` with everything else as an experiment gives it."""
+        return cls(
+            embedded,
+            setting.times,
+            final_time=setting.final_time,
+            noise=setting.noise,
+            diffusion=setting.diffusion,
+            images_per_batch=setting.batch_size // len(setting.times),
+            scaled=setting.scaled,
+        )
+
+    def to(self, device: torch.device) -> "SingleLevelObjective":
         """Move the data to ``device``."""
         self.embedded = self.embedded.to(device)
         self.network_times = self.network_times.to(device)

@@ -1,48 +1,41 @@
-"""Exponential moving average of network weights."""
+"""Exponential moving average of network weights: diffusers' `EMAModel`, warmed up."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import torch
 
+import crosskrylov.runtime.torchvision_compat  # noqa: F401  (must come before diffusers)
 
-class WeightAverage:
-    """Average of the weights with decay min(decay, (1 + k) / (10 + k)) after k updates.
+if TYPE_CHECKING:
+    from diffusers.training_utils import EMAModel
+
+
+def weight_average(network: torch.nn.Module, decay: float) -> "EMAModel":
+    """Return the average of a network's weights, of decay min(decay, (1 + k) / (10 + k)) at step k.
 
     The warm-up makes early averages follow the weights instead of the random start.
 
     Parameters
     ----------
     network : Module
-        Network whose parameters are averaged; kept by reference.
+        Network whose parameters are averaged.
     decay : float
         Final decay in [0, 1); 0 means no averaging.
     """
+    from diffusers.training_utils import EMAModel
 
-    def __init__(self, network: torch.nn.Module, decay: float):
-        self.parameters = list(network.parameters())
-        self.average = [p.detach().clone() for p in self.parameters]
-        self.decay = decay
-        self.updates = 0
+    # by default the first step would copy the weights and the warm-up start at the second
+    return EMAModel(network.parameters(), decay=decay, update_after_step=-1, foreach=True)
 
-    @torch.no_grad()
-    def update(self) -> None:
-        """Take the current weights into the average."""
-        self.updates += 1
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - decay)
 
-    @contextmanager
-    def applied(self) -> Iterator[None]:
-        """Put the averaged weights into the network for the length of a ``with`` block."""
-        trained = [p.detach().clone() for p in self.parameters]
-        self._assign(self.average)
-        try:
-            yield
-        finally:
-            self._assign(trained)
-
-    @torch.no_grad()
-    def _assign(self, values: list[torch.Tensor]) -> None:
-        for parameter, value in zip(self.parameters, values):
-            parameter.copy_(value)
+@contextmanager
+def averaged(network: torch.nn.Module, average: "EMAModel") -> Iterator[None]:
+    """Put the averaged weights into the network for the length of a ``with`` block."""
+    average.store(network.parameters())
+    average.copy_to(network.parameters())
+    try:
+        yield
+    finally:
+        average.restore(network.parameters())

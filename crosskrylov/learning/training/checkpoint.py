@@ -10,7 +10,7 @@ Layout of a checkpoint folder::
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
@@ -18,8 +18,11 @@ from safetensors.torch import load_file, save_file
 
 import crosskrylov.runtime.torchvision_compat  # noqa: F401  (must come before diffusers)
 from crosskrylov.errors import DataError
-from crosskrylov.learning.training.averaging import WeightAverage
+from crosskrylov.learning.training.averaging import averaged
 from crosskrylov.runtime.files import atomic_folder, read_json
+
+if TYPE_CHECKING:
+    from diffusers.training_utils import EMAModel
 
 STATE_TENSORS = "training_state.safetensors"
 STATE_VALUES = "training_state.json"
@@ -64,7 +67,7 @@ def save_checkpoint(
     folder: str | Path,
     network: torch.nn.Module,
     optimiser: torch.optim.Optimizer,
-    average: WeightAverage,
+    average: "EMAModel",
     generator: torch.Generator,
     progress: Progress,
     fingerprint: str = "",
@@ -73,13 +76,17 @@ def save_checkpoint(
     tensors = {"generator": generator.get_state()}
     for i, parameter in enumerate(network.parameters()):
         tensors[f"weight.{i}"] = parameter.detach().contiguous()
-        tensors[f"average.{i}"] = average.average[i].contiguous()
+        tensors[f"average.{i}"] = average.shadow_params[i].contiguous()
     for i, state in optimiser.state_dict()["state"].items():
         for key, value in state.items():
             tensors[f"optimiser.{i}.{key}"] = value.contiguous()
-    values = {**vars(progress), "average_updates": average.updates, "fingerprint": fingerprint}
+    values = {
+        **vars(progress),
+        "average_updates": average.optimization_step,
+        "fingerprint": fingerprint,
+    }
     with atomic_folder(folder) as partial:
-        with average.applied():
+        with averaged(network, average):
             network.save_pretrained(partial)
         save_file(tensors, partial / STATE_TENSORS)
         (partial / STATE_VALUES).write_text(json.dumps(values, indent=1, allow_nan=False))
@@ -89,7 +96,7 @@ def load_training_state(
     folder: str | Path,
     network: torch.nn.Module,
     optimiser: torch.optim.Optimizer,
-    average: WeightAverage,
+    average: "EMAModel",
     generator: torch.Generator,
 ) -> Progress:
     """Restore a run in place from a checkpoint folder.
@@ -109,12 +116,12 @@ def load_training_state(
         with torch.no_grad():
             for i, parameter in enumerate(parameters):
                 parameter.copy_(tensors[f"weight.{i}"])
-                average.average[i].copy_(tensors[f"average.{i}"])
+                average.shadow_params[i].copy_(tensors[f"average.{i}"])
         for name, value in tensors.items():
             if name.startswith("optimiser."):
                 _, i, key = name.split(".")
                 moments.setdefault(int(i), {})[key] = value
-        average.updates = values.pop("average_updates")
+        average.optimization_step = values.pop("average_updates")
         generator.set_state(tensors["generator"])
         values.pop("fingerprint", None)
         progress = Progress(**values)

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from crosskrylov.errors import TrainingError
 from crosskrylov.learning.objectives.base import Objective
-from crosskrylov.learning.training.averaging import WeightAverage
+from crosskrylov.learning.training.averaging import averaged, weight_average
 from crosskrylov.learning.training.checkpoint import (
     STATE_VALUES,
     Progress,
@@ -162,7 +162,7 @@ def train(
     network = network.to(device, memory_format=torch.channels_last).train()
     objective = objective.to(device)
     optimiser = torch.optim.Adam(network.parameters(), lr=options.learning_rate, fused=True)
-    average = WeightAverage(network, options.ema_decay)
+    average = weight_average(network, options.ema_decay)
     generator = torch.Generator().manual_seed(seed)
     progress = Progress(next_evaluation=options.first_evaluation)
 
@@ -218,7 +218,7 @@ def train(
         bar.close()
     if checkpoint is not None:
         save(checkpoint)
-    average._assign(average.average)
+    average.copy_to(network.parameters())
     return TrainingResult(
         network.eval(),
         progress.curve,
@@ -264,7 +264,7 @@ def _timed_step(network, objective, optimiser, average, generator, options, devi
             f"training.gradient_clip (now {options.gradient_clip:g}). The last good state was kept."
         )
     optimiser.step()
-    average.update()
+    average.step(network.parameters())
     if device.type == "cuda":
         torch.cuda.synchronize()
     return values[0], time.perf_counter() - start
@@ -283,7 +283,7 @@ def _evaluate(network, average, evaluate, progress, options, device) -> None:
     metrics = {}
     if evaluate is not None:
         network.eval()
-        with average.applied(), torch.no_grad():
+        with averaged(network, average), torch.no_grad():
             metrics = {k: v for k, v in evaluate(network).items() if math.isfinite(v)}
         network.train()
         if device.type == "cuda":

@@ -2,14 +2,20 @@
 
 import itertools
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 
+from crosskrylov.learning.objectives.index import PUBLISHED
 from crosskrylov.reporting.figures.style import PAGE_WIDTH, figure_style, palette_for, readable
+from crosskrylov.reporting.tables.ablation import (
+    ablation_outcomes,
+    ablation_sentence,
+    compare_variants,
+)
 
 
 def _shown(image: np.ndarray) -> np.ndarray:
@@ -96,8 +102,9 @@ def plot_time_to_ssim(table: pd.DataFrame) -> plt.Figure:
     Parameters
     ----------
     table : DataFrame
-        Rows of the experiment single_image of the table of training.
+        The table of training, of which rows of the experiment single_image are shown.
     """
+    table = table[table["experiment"] == "single_image"]
     sets = sorted(table["dataset"].unique())
     models = sorted(table["model"].unique())
     colours = palette_for(models)
@@ -174,9 +181,15 @@ def plot_frechet_against_seconds(curves: pd.DataFrame) -> plt.Figure:
     Parameters
     ----------
     curves : DataFrame
-        Columns dataset, model, seed, train_seconds, metric, value.
+        Columns dataset, model, seed, train_seconds, and a column ``frechet_<features>`` for every
+        kind of features, empty where a data set has others.
     """
-    return _lines_by_panel(curves, "train_seconds", "model", "training time [s]", "log")
+    distances = curves.melt(
+        id_vars=["dataset", "model", "seed", "train_seconds"],
+        value_vars=[name for name in curves.columns if name.startswith("frechet_")],
+        var_name="metric",
+    ).dropna(subset=["value"])
+    return _lines_by_panel(distances, "train_seconds", "model", "training time [s]", "log")
 
 
 def plot_quality_against_evaluations(quality: pd.DataFrame) -> plt.Figure:
@@ -185,8 +198,9 @@ def plot_quality_against_evaluations(quality: pd.DataFrame) -> plt.Figure:
     Parameters
     ----------
     quality : DataFrame
-        Rows of the experiment samplers of the table of quality.
+        The table of quality, of which rows of the experiment samplers are shown.
     """
+    quality = quality[quality["experiment"] == "samplers"]
     quality = quality[quality["metric"].str.startswith("frechet_")]
     quality = quality.assign(dataset=quality["dataset"] + ", " + quality["model"].map(readable))
     return _lines_by_panel(
@@ -236,16 +250,18 @@ def _lines_by_panel(table, x: str, hue: str, label: str, scale: str) -> plt.Figu
     return figure
 
 
-def plot_ablation(outcomes: pd.DataFrame, sentence: str) -> plt.Figure:
+def plot_ablation(
+    results: Sequence[Mapping], target: float, main_variants: Mapping[str, str]
+) -> plt.Figure:
     """Every run of every variant, and its mean, a panel per outcome, above it the finding.
 
     Parameters
     ----------
-    outcomes : DataFrame
-        `crosskrylov.reporting.tables.ablation.ablation_outcomes`.
-    sentence : str
-        `crosskrylov.reporting.tables.ablation.ablation_sentence`.
+    results, target, main_variants
+        See `crosskrylov.reporting.tables.ablation.ablation_outcomes`.
     """
+    outcomes = ablation_outcomes(results, target, main_variants)
+    sentence = ablation_sentence(compare_variants(outcomes))
     outcomes = outcomes.dropna(subset=["value"])
     panels = sorted(set(zip(outcomes["dataset"], outcomes["outcome"])))
     with figure_style():
@@ -271,7 +287,7 @@ def plot_ablation(outcomes: pd.DataFrame, sentence: str) -> plt.Figure:
                 err_kws={"linewidth": 1},
             )
             sns.stripplot(chosen, x="value", y="variant", ax=axis, size=3, color="C0", jitter=False)
-            reference = chosen[chosen["variant"] == "published"]["value"]
+            reference = chosen[chosen["variant"] == PUBLISHED]["value"]
             if len(reference):
                 axis.axvspan(reference.min(), reference.max(), color="C0", alpha=0.15, lw=0)
             axis.set(xlabel=readable(outcome), ylabel="", title=dataset)
@@ -287,3 +303,13 @@ def _legend_below(figure, axes) -> None:
         figure.legend(
             entries.values(), entries.keys(), loc="outside lower center", ncols=4, fontsize="small"
         )
+
+
+#: Figures that show numbers: each takes a table, joined curves or results, as its rule has them.
+FIGURES: dict[str, Callable[..., plt.Figure]] = {
+    "time_to_ssim": plot_time_to_ssim,
+    "ssim_against_seconds": plot_ssim_against_seconds,
+    "frechet_against_seconds": plot_frechet_against_seconds,
+    "quality_against_evaluations": plot_quality_against_evaluations,
+    "ablation": plot_ablation,
+}

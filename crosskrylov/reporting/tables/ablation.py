@@ -1,8 +1,11 @@
 """The table of the ablation: what changes the outcome of score embedding beyond the seeds."""
 
+import logging
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
+
+from crosskrylov.learning.objectives.index import PUBLISHED
 
 COLUMNS = (
     "dataset",
@@ -18,13 +21,13 @@ COLUMNS = (
     "reference_largest",
     "beyond_seed_spread",
 )
-#: The variant that the others are compared with.
-REFERENCE = "published"
-#: Models of the main experiments that are variants too, so that nothing is trained twice.
-MAIN_MODELS = {"score_embedding": REFERENCE, "dsm": "no_embedding"}
+
+logger = logging.getLogger(__name__)
 
 
-def ablation_outcomes(results: Iterable[Mapping], target: float) -> pd.DataFrame:
+def ablation_outcomes(
+    results: Iterable[Mapping], target: float, main_variants: Mapping[str, str]
+) -> pd.DataFrame:
     """Return one row per run and outcome.
 
     Outcomes are ``steps_to_ssim`` and ``seconds_to_ssim`` (missing where the target was not
@@ -34,17 +37,19 @@ def ablation_outcomes(results: Iterable[Mapping], target: float) -> pd.DataFrame
     ----------
     results : iterable of mapping
         Contents of the ``result.json`` files of the ablations, and of the main experiments on the
-        same image sets, of which only `MAIN_MODELS` are taken.
+        same image sets, of which only ``main_variants`` are taken.
     target : float
         Windowed SSIM.
+    main_variants : mapping
+        Models of the main experiments that are variants too, and which.
     """
     rows = []
     for result in results:
         is_main = not result["experiment"].startswith("ablation_")
-        if is_main and result["model"] not in MAIN_MODELS:
+        if is_main and result["model"] not in main_variants:
             continue
         shared = {key: result[key] for key in ("dataset", "image_size", "seed")}
-        shared["variant"] = MAIN_MODELS[result["model"]] if is_main else result["model"]
+        shared["variant"] = main_variants[result["model"]] if is_main else result["model"]
         for at in result.get("targets", []):
             if at["target_ssim"] == target:
                 reached = at["reached"]
@@ -63,15 +68,19 @@ def ablation_outcomes(results: Iterable[Mapping], target: float) -> pd.DataFrame
     return table
 
 
-def ablation_table(results: Iterable[Mapping], target: float) -> pd.DataFrame:
+def ablation_table(
+    results: Iterable[Mapping], target: float, main_variants: Mapping[str, str]
+) -> pd.DataFrame:
     """Return mean and range over seeds of every variant, beside those of the published one.
+
+    The finding goes to the log as one sentence.
 
     ``beyond_seed_spread`` says whether the two ranges over seeds are disjoint; with a single seed
     there is no spread to compare with, and the cell stays empty.
 
     Parameters
     ----------
-    results, target
+    results, target, main_variants
         See `ablation_outcomes`.
 
     Returns
@@ -79,12 +88,18 @@ def ablation_table(results: Iterable[Mapping], target: float) -> pd.DataFrame:
     DataFrame
         With `COLUMNS`.
     """
-    outcomes = ablation_outcomes(results, target)
+    table = compare_variants(ablation_outcomes(results, target, main_variants))
+    logger.info(ablation_sentence(table))
+    return table
+
+
+def compare_variants(outcomes: pd.DataFrame) -> pd.DataFrame:
+    """Return `ablation_table` from the outcomes of single runs."""
     keys = ["dataset", "image_size", "outcome"]
     groups = {key: group["value"].dropna() for key, group in outcomes.groupby([*keys, "variant"])}
     rows = []
     for (dataset, size, outcome, variant), values in groups.items():
-        reference = groups.get((dataset, size, outcome, REFERENCE), values[:0])
+        reference = groups.get((dataset, size, outcome, PUBLISHED), values[:0])
         row = {
             "dataset": dataset,
             "image_size": size,
@@ -97,7 +112,7 @@ def ablation_table(results: Iterable[Mapping], target: float) -> pd.DataFrame:
                 row[f"{prefix}mean"] = numbers.mean()
                 row[f"{prefix}smallest"] = numbers.min()
                 row[f"{prefix}largest"] = numbers.max()
-        if variant != REFERENCE and min(len(values), len(reference)) > 1:
+        if variant != PUBLISHED and min(len(values), len(reference)) > 1:
             row["beyond_seed_spread"] = bool(
                 values.min() > reference.max() or values.max() < reference.min()
             )

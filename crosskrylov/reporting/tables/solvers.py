@@ -1,12 +1,7 @@
 """The table of solvers: time, iterations, residuals and score errors of every solver."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
-
-from crosskrylov.equation.stencil import score
-from crosskrylov.studies.common import relative_errors
 
 COLUMNS = (
     "dataset",
@@ -49,68 +44,6 @@ _WORST = [
     "peak_memory_mb",
 ]
 _SAME = ["n_images", "n_unknowns", "time_steps", "family", "tolerance", "method"]
-
-
-def score_errors(
-    log_density: np.ndarray, reference: np.ndarray | None, spacing: float
-) -> float | None:
-    """Return the relative 2-norm error of the score over all stored steps, of the worst image."""
-    if reference is None:
-        return None
-    return float(relative_errors(score(log_density, spacing), score(reference, spacing)).max())
-
-
-def trajectory_row(
-    summary: Mapping,
-    history: pd.DataFrame | None,
-    log_density: np.ndarray,
-    spacing: float,
-    reference: np.ndarray | None,
-    exact: np.ndarray | None,
-) -> dict:
-    """Return the measurements of one march (one dataset, random seed and solver).
-
-    Parameters
-    ----------
-    summary : mapping
-        Contents of the trajectory's .json file.
-    history : DataFrame or None
-        Its .tsv file, one row per step and image; None for the exact solution.
-    log_density : ndarray, shape (N, S, H, W)
-        Log-densities at the stored steps.
-    spacing : float
-        Grid spacing.
-    reference, exact : ndarray or None
-        Log-densities of SpSolve and of the exact solution at the same steps.
-    """
-    seconds = summary["seconds"]
-    setup, solve = seconds.get("setup", 0.0), seconds["solve"]
-    row = {
-        "n_images": summary["n_images"],
-        "n_unknowns": summary["height"] * summary["width"],
-        "time_steps": summary["time_steps"],
-        "study": "trajectory",
-        "method": summary["method"],
-        "family": summary["family"],
-        "tolerance": summary.get("tolerance"),
-        "setup_seconds": setup,
-        "solve_seconds": solve,
-        "seconds_per_image": (setup + solve) / summary["n_images"],
-        "score_error_vs_spsolve": score_errors(log_density, reference, spacing),
-        "score_error_vs_exact": score_errors(log_density, exact, spacing),
-        "peak_memory_mb": summary.get("peak_memory_mb"),
-    }
-    if history is not None:
-        per_system = history.iterations / history.picard
-        row |= {
-            # per linear system, not per time step
-            "mean_iterations": history.iterations.sum() / history.picard.sum(),
-            "max_iterations": float(np.ceil(per_system.max())),
-            "mean_picard": history.picard.mean(),
-            "fallbacks": int(history.fallbacks.sum()),
-            "max_relative_residual": history.max_relative_residual.max(),
-        }
-    return row
 
 
 def frozen_rows(table: pd.DataFrame, tolerance: float, n_unknowns: int, time_steps: int):
@@ -161,7 +94,8 @@ def solver_table(measurements: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     measurements : DataFrame
-        Rows of `trajectory_row` and `frozen_rows` with ``dataset``, ``image_size``, ``solver``.
+        Rows of `trajectory_row` and `frozen_rows` with ``dataset``, ``image_size``, ``solver``,
+        ``seed`` and, where they are not all of one machine, ``machine``.
     """
     if measurements.empty:
         return pd.DataFrame(columns=list(COLUMNS))
@@ -171,17 +105,36 @@ def solver_table(measurements: pd.DataFrame) -> pd.DataFrame:
     )
     how["fallbacks"] = lambda values: values.sum(min_count=1)
     table = table.groupby(_KEYS, sort=False, dropna=False).agg(how).reset_index()
-    seconds = table.setup_seconds + table.solve_seconds
-    reference = (
-        table.assign(seconds=seconds)[table.method == "spsolve"]
-        .drop_duplicates(["dataset", "image_size", "study"])
-        .set_index(["dataset", "image_size", "study"])
-        .seconds
-    )
-    keys = pd.MultiIndex.from_frame(table[["dataset", "image_size", "study"]])
-    baseline = reference.reindex(keys).to_numpy(dtype=float)
-    table["time_reduction_vs_spsolve"] = 1.0 - seconds / baseline
-    table["speedup_vs_spsolve"] = baseline / seconds
+    ratio = baseline_ratio(measurements).reindex(pd.MultiIndex.from_frame(table[_KEYS])).to_numpy()
+    table["time_reduction_vs_spsolve"] = 1.0 - 1.0 / ratio
+    table["speedup_vs_spsolve"] = ratio
     integers = ["image_size", "n_images", "n_unknowns", "time_steps", "max_iterations", "fallbacks"]
     table = table.astype(dict.fromkeys(integers, "Int64"))
     return table[list(COLUMNS)]
+
+
+def baseline_ratio(measurements: pd.DataFrame) -> pd.Series:
+    """Return SpSolve's seconds over each solver's, from the random seeds that one machine ran both.
+
+    Parameters
+    ----------
+    measurements : DataFrame
+        As for `solver_table`.  An empty ``machine`` is an unknown one and pairs with nothing.
+
+    Returns
+    -------
+    Series
+        By dataset, image size, study and solver; solvers that share no machine with SpSolve are
+        left out.
+    """
+    table = measurements.assign(
+        machine=measurements.get("machine", "this"), seed=measurements.get("seed", 0)
+    )
+    table = table[table.machine.fillna("") != ""]
+    pair = ["dataset", "image_size", "study", "seed", "machine"]
+    baseline = table[table.method == "spsolve"].drop_duplicates(pair)
+    both = table.merge(baseline, on=pair, suffixes=("", "_of_baseline"))
+    means = both.groupby(_KEYS, sort=False, dropna=False).mean(numeric_only=True)
+    return (means.setup_seconds_of_baseline + means.solve_seconds_of_baseline) / (
+        means.setup_seconds + means.solve_seconds
+    )

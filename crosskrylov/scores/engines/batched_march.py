@@ -11,7 +11,6 @@ stops Picard's iteration after five iterates, which in the first one to three st
 has converged; those steps are then taken by Picard's iteration here too (``max_picard``).
 """
 
-from dataclasses import dataclass, field
 from math import comb, log2
 
 import numpy as np
@@ -19,46 +18,23 @@ import torch
 
 from crosskrylov.equation.assembly import assemble_systems
 from crosskrylov.equation.problem import FokkerPlanckProblem
-from crosskrylov.equation.transforms import TransformPreconditioner
+from crosskrylov.equation.transforms import TransformCache
 from crosskrylov.scores.engines.block_equation import BlockEquation
+from crosskrylov.scores.engines.result import NOT_FINITE, BlockResult
+from crosskrylov.scores.march_options import MarchOptions
 from crosskrylov.solvers.kernels.batched_krylov import StencilOperator, gmres
-from crosskrylov.solvers.kernels.residuals import relative_residuals
+from crosskrylov.solvers.kernels.residuals import norms, relative_residuals, to_numpy
 
 Tensor = torch.Tensor
 
-#: Why an image whose log-density holds NaN or infinity is left out.
-NOT_FINITE = "its initial log-density is not finite"
+#: Iterations per time step before Newton's iteration takes over.
+MAX_ITERATIONS = 30
 #: Most earlier steps that the extrapolation in time uses beyond the last one.
 EXTRAPOLATION_ORDER = 5
 #: Newton steps, and the part of the remaining residual that GMRES leaves in each.
 _NEWTON_STEPS, _FORCING = 40, 1e-2
 #: Residual of a Picard iterate's system, relative to the change of the iterate before.
 _PICARD_FORCING = 1e-4
-
-
-@dataclass
-class BlockResult:
-    """Log-densities of a block of images and how they came about.
-
-    Attributes
-    ----------
-    log_density : Tensor, shape (B, S, H, W)
-        Log-density in nats at the stored steps; NaN for images that failed.
-    iterations : ndarray of int, shape (B,)
-        Applications of P^-1 over the whole march (0 for methods without iteration).
-    fallbacks : ndarray of int, shape (B,)
-        Time steps that needed Newton's iteration.
-    max_residual : ndarray, shape (B,)
-        Largest true relative residual of any step (NaN for methods without systems).
-    failures : dict of int to str
-        Position in the block of every failed image, and one sentence why.
-    """
-
-    log_density: Tensor
-    iterations: np.ndarray
-    fallbacks: np.ndarray
-    max_residual: np.ndarray
-    failures: dict[int, str] = field(default_factory=dict)
 
 
 class BatchedMarch:
@@ -82,16 +58,14 @@ class BatchedMarch:
         Of the arithmetic.
     """
 
-    name = "batched"
-
     def __init__(
         self,
         problem: FokkerPlanckProblem,
         steps,
-        tolerance: float = 1e-8,
-        max_iterations: int = 30,
-        max_picard: int | None = 5,
-        picard_tolerance: float = 1e-6,
+        tolerance: float = MarchOptions.tolerance,
+        max_iterations: int = MAX_ITERATIONS,
+        max_picard: int | None = MarchOptions.max_picard,
+        picard_tolerance: float = MarchOptions.picard_tolerance,
         dtype=torch.float64,
         device="cpu",
     ):
@@ -99,7 +73,7 @@ class BatchedMarch:
         self.tolerance, self.max_iterations = tolerance, max_iterations
         self.max_picard, self.picard_tolerance = max_picard, picard_tolerance
         self.dtype, self.device = dtype, device
-        self._equation = None
+        self._equation, self._transforms = None, TransformCache()
 
     def run(self, log_density: np.ndarray) -> BlockResult:
         """March one block; ``log_density`` has shape (B, H, W), in nats."""
@@ -108,7 +82,7 @@ class BatchedMarch:
         if self._equation is None or self._capacity < b:
             self._equation = BlockEquation(self.problem, b, self.dtype, self.device)
             self._capacity = b
-        state = _State(m.contiguous(), self.problem, len(self.steps))
+        state = _State(m.contiguous(), len(self.steps))
         if self.steps[0] == 0:
             state.store[:, 0] = m
         bad = ~torch.isfinite(m).all(dim=2).all(dim=1)
@@ -136,20 +110,20 @@ class BatchedMarch:
             equation.nonlinear(state.m, state.history[0])
         slot = state.extrapolate(step)
         rhs = equation.right_hand_side(state.m, state.rhs)
-        limit = _norms(rhs) * self.tolerance
+        limit = norms(rhs) * self.tolerance
         torch.add(rhs, state.guess, alpha=equation.scale, out=state.work)
         equation.solve(state.work, state.next)
         equation.nonlinear(state.next, slot)
-        size = _norms(state.guess.sub_(slot)) * equation.scale
+        size = norms(state.guess.sub_(slot)) * equation.scale
         state.iterations += state.alive
         # a shade stricter than asked, so that rounding cannot turn a hit into a miss below
         early = state.early & state.alive if self.max_picard else torch.zeros_like(state.alive)
         active = torch.nonzero(~(size <= 0.99 * limit) & state.alive & ~early)[:, 0]
         if len(active):
             self._iterate(state, rhs, slot, limit, active)
-        residual = _norms(equation.residual(state.next, rhs, slot))
+        residual = norms(equation.residual(state.next, rhs, slot))
         missed = ~(residual <= limit) & state.alive & ~early
-        relative = residual / _norms(rhs).clamp_min(torch.finfo(self.dtype).tiny)
+        relative = residual / norms(rhs).clamp_min(torch.finfo(self.dtype).tiny)
         if early.any():
             self._picard(state, step, slot, relative, torch.nonzero(early)[:, 0])
         if missed.any():
@@ -173,7 +147,7 @@ class BatchedMarch:
         for _ in range(self.max_iterations):
             x = equation.solve(torch.add(b, n, alpha=equation.scale), torch.empty_like(b))
             new = equation.nonlinear(x, torch.empty_like(b))
-            size = _norms(n.sub_(new)) * equation.scale
+            size = norms(n.sub_(new)) * equation.scale
             state.iterations[active] += 1
             keep = ~(size <= 0.99 * limit) & torch.isfinite(size)
             left = int(keep.sum())
@@ -201,7 +175,7 @@ class BatchedMarch:
             loose = 0.0 if picard == self.max_picard else _PICARD_FORCING
             tolerance = np.maximum(self.tolerance, loose * np.minimum(change[busy], 1.0))
             result = self._solve_linear(step, previous[busy], x[busy], "picard", tolerance)
-            change[busy] = _to_host(_norms(result.x - x[busy]) / _norms(x[busy]).clamp_min(1e-12))
+            change[busy] = to_numpy(norms(result.x - x[busy]) / norms(x[busy]).clamp_min(1e-12))
             x[busy], reached[busy] = result.x, result.relative_residuals
             self._count(state, early[busy], result)
             going = (change[busy] >= self.picard_tolerance) | ~(reached[busy] <= self.tolerance)
@@ -230,15 +204,7 @@ class BatchedMarch:
         """Solve one system per image by GMRES preconditioned with (14), starting at ``iterate``."""
         problem = self.problem
         matrix, rhs = assemble_systems(problem, step, previous, iterate, linearisation)
-        transform = TransformPreconditioner(
-            problem.height,
-            problem.width,
-            problem.spacing,
-            problem.time_step,
-            problem.half_g2(step),
-            problem.boundary,
-            like=previous,
-        )
+        transform = self._transforms.get(problem, step, previous)
         return gmres(StencilOperator(matrix), rhs, iterate, tolerance, transform)
 
     def _count(self, state, positions, result) -> None:
@@ -263,7 +229,7 @@ class BatchedMarch:
 class _State:
     """Fields and counters of a march in progress."""
 
-    def __init__(self, m: Tensor, problem: FokkerPlanckProblem, n_stored: int):
+    def __init__(self, m: Tensor, n_stored: int):
         b = len(m)
         self.m = m
         self.next, self.rhs, self.work, self.guess = (torch.empty_like(m) for _ in range(4))
@@ -302,11 +268,3 @@ class _State:
             for fields in (self.m, self.next):
                 fields[position] = 0.0
             self.history[:, position] = 0.0
-
-
-def _to_host(values: Tensor) -> np.ndarray:
-    return values.double().cpu().numpy()
-
-
-def _norms(fields: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(fields.flatten(1), dim=1)

@@ -2,7 +2,9 @@
 
 Equation (3) at its own fixed point, with P of (14), reads
 
-    P m = m^(n-1)/dt + N(m),   N(m) = g^2/2 grad_h m . grad0_h m - f . grad0_h m - div f.    (23a)
+    P m = b + N(m),   N(m) = g^2/2 grad_h m . grad0_h m - f . grad0_h m,                     (23a)
+
+with b = m^(n-1)/dt - div f as there.
 
 `assemble_systems` says the same in matrices; the tests compare the two.
 """
@@ -11,7 +13,7 @@ import numpy as np
 import torch
 
 from crosskrylov.equation.problem import FokkerPlanckProblem
-from crosskrylov.equation.transforms import laplacian_eigenvalues, transform_matrix
+from crosskrylov.equation.transforms import TransformCache
 
 Tensor = torch.Tensor
 
@@ -38,30 +40,17 @@ class BlockEquation:
         self._options = {"dtype": dtype, "device": device}
         shape = (n_images, problem.height, problem.width)
         self._first, self._second = (torch.empty(shape, **self._options) for _ in range(2))
-        self._rows, self._rows_t = self._pair(problem.height)
-        self._cols, self._cols_t = self._pair(problem.width)
-        self._eigenvalues = (
-            laplacian_eigenvalues(problem.height, problem.spacing, problem.boundary)[:, None]
-            + laplacian_eigenvalues(problem.width, problem.spacing, problem.boundary)[None, :]
-        )
-        self._symbol_of = None
+        self._transforms = TransformCache()
         self.set_step(1)
 
     def _tensor(self, a: np.ndarray) -> Tensor:
         return torch.tensor(np.ascontiguousarray(a), **self._options)
 
-    def _pair(self, n: int) -> tuple[Tensor, Tensor]:
-        matrix = transform_matrix(n, self.problem.boundary)
-        return self._tensor(matrix), self._tensor(matrix.T)
-
     def set_step(self, step: int) -> None:
         """Take the coefficients of time step ``step``."""
         problem = self.problem
         self.half_g2 = problem.half_g2(step)
-        if self.half_g2 != self._symbol_of:
-            symbol = 1.0 / problem.time_step - self.half_g2 * self._eigenvalues
-            self._inverse_symbol = self._tensor(1.0 / symbol)
-            self._symbol_of = self.half_g2
+        self._transform = self._transforms.get(problem, step, self._first)
         drift = problem.drift_field(step)
         self._drift = None if drift is None else [self._tensor(a) for a in drift]
         # without drift N is stored without its factor, and extrapolated without it when g varies
@@ -73,18 +62,19 @@ class BlockEquation:
         return out if self._drift is None else out.sub_(self._drift[2])
 
     def solve(self, rhs: Tensor, out: Tensor) -> Tensor:
-        """Return P^-1 rhs (Eq. 14) by four dense products."""
+        """Return P^-1 rhs (Eq. 14) by four dense products, in memory that is there already."""
+        p = self._transform
         b, height, width = rhs.shape
         first, second = self._first[:b], self._second[:b]
-        torch.mm(rhs.reshape(b * height, width), self._cols, out=first.view(b * height, width))
-        torch.bmm(self._rows_t.expand(b, -1, -1), first, out=second)
-        second.mul_(self._inverse_symbol)
-        torch.bmm(self._rows.expand(b, -1, -1), second, out=first)
-        torch.mm(first.view(b * height, width), self._cols_t, out=out.view(b * height, width))
+        torch.mm(rhs.reshape(b * height, width), p.cols, out=first.view(b * height, width))
+        torch.bmm(p.rows_t.expand(b, -1, -1), first, out=second)
+        second.mul_(p.inverse_symbol)
+        torch.bmm(p.rows.expand(b, -1, -1), second, out=first)
+        torch.mm(first.view(b * height, width), p.cols_t, out=out.view(b * height, width))
         return out
 
     def nonlinear(self, m: Tensor, out: Tensor) -> Tensor:
-        """Return (N(m) + div f) / ``scale``; ``m`` and ``out`` are contiguous."""
+        """Return N(m) / ``scale``; ``m`` and ``out`` are contiguous."""
         b, _, width = m.shape
         difference = self._first[:b]
         flat, d, o = m.view(b, -1), difference.view(b, -1), out.view(b, -1)

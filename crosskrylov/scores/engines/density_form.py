@@ -13,7 +13,7 @@ import scipy.sparse.linalg as spla
 import torch
 
 from crosskrylov.equation.problem import FokkerPlanckProblem
-from crosskrylov.scores.engines.batched_march import NOT_FINITE, BlockResult
+from crosskrylov.scores.engines.result import NOT_FINITE, BlockResult
 
 #: Steps that are taken as backward Euler half steps.
 SMOOTHING_STEPS = 2
@@ -88,9 +88,7 @@ class DensityForm:
     SciPy's factorisation is float64 on the CPU, so that is what this engine is.
     """
 
-    name = "density_form"
-
-    def __init__(self, problem: FokkerPlanckProblem, steps, **_):
+    def __init__(self, problem: FokkerPlanckProblem, steps):
         self.problem, self.steps = problem, [int(s) for s in steps]
         self._factors, self._kept = {}, 0
         self._steady = problem.diffusion.constant and self._drift_is_steady()

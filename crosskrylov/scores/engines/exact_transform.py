@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from crosskrylov.equation.problem import FokkerPlanckProblem
-from crosskrylov.equation.transforms import laplacian_eigenvalues, transform_matrix
+from crosskrylov.equation.transforms import laplacian_symbol, transform_matrix
 from crosskrylov.errors import ConfigError
-from crosskrylov.scores.engines.batched_march import NOT_FINITE, BlockResult
+from crosskrylov.scores.engines.result import NOT_FINITE, BlockResult
 
 
 class ExactTransform:
@@ -31,9 +31,7 @@ class ExactTransform:
         If the problem has a drift.
     """
 
-    name = "exact"
-
-    def __init__(self, problem: FokkerPlanckProblem, steps, dtype=torch.float64, device="cpu", **_):
+    def __init__(self, problem: FokkerPlanckProblem, steps, dtype=torch.float64, device="cpu"):
         if problem.drift is not None:
             raise ConfigError(
                 "engine.method is 'exact', which needs equation.drift.kind zero; use 'auto', "
@@ -46,10 +44,7 @@ class ExactTransform:
         cols = transform_matrix(problem.width, problem.boundary)
         self._rows, self._rows_t = self._tensor(rows), self._tensor(rows.T)
         self._cols, self._cols_t = self._tensor(cols), self._tensor(cols.T)
-        symbol = (
-            laplacian_eigenvalues(problem.height, problem.spacing, problem.boundary)[:, None]
-            + laplacian_eigenvalues(problem.width, problem.spacing, problem.boundary)[None, :]
-        )
+        symbol = laplacian_symbol(problem.height, problem.width, problem.spacing, problem.boundary)
         taus = [problem.diffusion.tau(problem.time(int(step))) for step in steps]
         self._decay = [self._tensor(np.exp(tau * symbol)) for tau in taus]
 

@@ -9,10 +9,10 @@ import torch
 
 from crosskrylov.equation.problem import FokkerPlanckProblem
 from crosskrylov.errors import ConvergenceError, DataError
-from crosskrylov.scores.engines.batched_march import NOT_FINITE, BlockResult
+from crosskrylov.scores.engines.result import NOT_FINITE, BlockResult
 from crosskrylov.scores.march import march
 from crosskrylov.scores.march_options import MarchOptions
-from crosskrylov.scores.seeds import select_seeds
+from crosskrylov.scores.seeds import N_SEEDS, select_seeds
 from crosskrylov.solvers.registry import make_solver
 
 
@@ -40,11 +40,10 @@ class SolverMarch:
         solver: str,
         options: dict | None = None,
         march_options: MarchOptions | None = None,
-        n_seeds: int = 3,
-        **_,
+        n_seeds: int = N_SEEDS,
     ):
         self.problem, self.steps = problem, [int(s) for s in steps]
-        self.name, self._march_options = solver, march_options or MarchOptions()
+        self._march_options = march_options or MarchOptions()
         self._solver = make_solver(solver, options)
         self._n_seeds = n_seeds if self._solver.family == "cross-matrix" else 0
 
@@ -78,7 +77,7 @@ class SolverMarch:
         if self._n_seeds:
             fields = log_density[positions]
             count = min(self._n_seeds, len(positions))
-            seeds = select_seeds(fields, selection="k_medoids", n_seeds=count)
+            seeds = select_seeds(fields, n_seeds=count)
         trajectory = march(
             self.problem,
             np.ascontiguousarray(log_density[positions]),

@@ -1,4 +1,4 @@
-"""Batched Krylov kernels: Bi-CGSTAB and restarted GMRES for many systems at once (Eqs. 8-9).
+"""Batched Krylov kernels: Bi-CGSTAB and restarted GMRES for many systems at once (Eqs. 15a, 15b).
 
 The kernels know nothing about images or stencils: a system is a field of shape (H, W), a batch has
 shape (B, H, W), and the operator is a function.  They run on NumPy arrays and on torch tensors (any
@@ -19,6 +19,7 @@ from array_api_compat import array_namespace, device
 
 from crosskrylov.equation.stencil import FivePointStencil
 from crosskrylov.errors import ShapeError
+from crosskrylov.solvers.kernels.residuals import dots, norms, to_numpy
 
 Array = Any
 Operator = Callable[[Array, np.ndarray], Array]
@@ -80,7 +81,7 @@ def bicgstab(
     preconditioner: Operator | None = None,
     max_iterations: int = 500,
 ) -> KrylovResult:
-    """Solve a batch of nonsymmetric systems by right-preconditioned Bi-CGSTAB (Eq. 8).
+    """Solve a batch of nonsymmetric systems by right-preconditioned Bi-CGSTAB (Eq. 15a).
 
     A system whose recurrence breaks down, or whose true residual turns out larger than the
     recurrence says, is restarted from its best iterate for as long as that helps.
@@ -120,7 +121,7 @@ def gmres(
     max_iterations: int = 500,
     restart: int = 30,
 ) -> KrylovResult:
-    """Solve a batch of nonsymmetric systems by right-preconditioned GMRES(restart) (Eq. 9).
+    """Solve a batch of nonsymmetric systems by right-preconditioned GMRES(restart) (Eq. 15b).
 
     Parameters and result are those of `bicgstab`; ``restart`` is the largest dimension of a
     system's Krylov space, of which every vector is kept.
@@ -171,7 +172,7 @@ def _restarted(cycle, apply, rhs, start, tolerance, preconditioner, max_iteratio
             threshold[active],
             max_iterations - iterations[active],
             active,
-            lambda who, count, norms: history.record(who, iterations[who] + count, norms),
+            lambda who, count, sizes: history.record(who, iterations[who] + count, sizes),
         )
         iterations[active] += done
         new_residual = rhs[active] - apply(new_x, active)
@@ -310,13 +311,13 @@ class _History:
         self._scale = scale
         self._rows = []
 
-    def record(self, systems, count, norms):
-        """Store ``norms`` of ``systems`` after ``count`` (scalar or per system) iterations."""
+    def record(self, systems, count, sizes):
+        """Store ``sizes`` of ``systems`` after ``count`` (scalar or per system) iterations."""
         count = np.broadcast_to(count, len(systems))
         while len(self._rows) <= count.max(initial=0):
             self._rows.append(np.full(len(self._scale), np.nan))
         with np.errstate(divide="ignore", invalid="ignore"):
-            relative = np.where(norms == 0, 0.0, norms / self._scale[systems])
+            relative = np.where(sizes == 0, 0.0, sizes / self._scale[systems])
         for value in np.unique(count):
             here = count == value
             self._rows[value][systems[here]] = relative[here]
@@ -327,20 +328,12 @@ class _History:
 
 def _dots(a: Array, b: Array) -> np.ndarray:
     """Return the inner products of a batch as float64 on the host, shape (B,)."""
-    if isinstance(a, np.ndarray):  # BLAS, without an array of products: a third of the time
-        return _to_host(np.vecdot(a.reshape(len(a), -1), b.reshape(len(b), -1)))
-    xp = array_namespace(a)
-    return _to_host(xp.sum(a * b, axis=(-2, -1)))
+    return to_numpy(dots(a, b)).astype(np.float64)
 
 
 def _norms(a: Array) -> np.ndarray:
-    return np.sqrt(_dots(a, a))
-
-
-def _to_host(a: Array) -> np.ndarray:
-    if not isinstance(a, np.ndarray):
-        a = a.detach().cpu().numpy()
-    return np.atleast_1d(a).astype(np.float64)
+    """Return the 2-norms of a batch as float64 on the host, shape (B,)."""
+    return to_numpy(norms(a)).astype(np.float64)
 
 
 def _scaled(factors: np.ndarray, fields: Array) -> Array:

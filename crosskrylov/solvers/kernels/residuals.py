@@ -10,10 +10,25 @@ from crosskrylov.equation.stencil import FivePointStencil
 Array = Any
 
 
+def dots(a: Array, b: Array) -> Array:
+    """Return the inner products of two batches of fields (B, H, W), shape (B,)."""
+    if isinstance(a, np.ndarray):  # BLAS, without an array of products: a third of the time
+        return np.vecdot(_flat(a), _flat(b))
+    xp = array_namespace(a)
+    return xp.sum(a * b, axis=(-2, -1))
+
+
 def norms(fields: Array) -> Array:
-    """Return the 2-norm of every field, shape (B,)."""
+    """Return the 2-norm of every field of a batch (B, H, W), shape (B,)."""
+    if isinstance(fields, np.ndarray):
+        return np.sqrt(dots(fields, fields))
     xp = array_namespace(fields)
-    return xp.sqrt(xp.sum(fields * fields, axis=(-2, -1)))
+    return xp.linalg.vector_norm(_flat(fields), axis=-1)  # half the time of `dots` in torch
+
+
+def _flat(fields: Array) -> Array:
+    *batch, height, width = fields.shape
+    return fields.reshape((*batch, height * width))
 
 
 def relative_residuals(matrix: FivePointStencil, rhs: Array, x: Array) -> np.ndarray:

@@ -2,13 +2,16 @@
 
 import hashlib
 import io
+import os
 import pickle
 import socket
+import subprocess
 import sys
 import tarfile
 import urllib.error
 import urllib.request
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +23,7 @@ from crosskrylov.datasets.torchvision_sets import dataset_class, default_root
 from crosskrylov.errors import ConfigError, DataError
 from crosskrylov.runtime import torchvision_compat
 
+PROJECT = Path(__file__).parents[3]
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer"]
 RNG = np.random.default_rng(99)
 
@@ -312,6 +316,44 @@ def test_failed_download_of_faces_says_what_to_do(tmp_path, monkeypatch):
 def test_torchvision_can_be_imported():
     assert dataset_class("CIFAR10").__name__ == "CIFAR10"
     assert torchvision_compat.declare_missing_operators() == []  # done when it was imported
+
+
+#: A torchvision whose extension does not fit: it wants the operators that only the shim declares.
+MISMATCHED = """
+import torch
+
+if not hasattr(torch.ops.torchvision, "nms"):
+    raise RuntimeError("operator torchvision::nms does not exist")
+"""
+
+
+def imported_beside(folder, text):
+    """Run dataset_class in a process of its own, with a torchvision made of ``text``."""
+    package = folder / "torchvision"
+    package.mkdir()
+    (package / "__init__.py").write_text(text)
+    (package / "datasets.py").write_text("class CIFAR10:\n    pass\n")
+    script = "from crosskrylov.datasets.torchvision_sets import dataset_class as f; f('CIFAR10')"
+    path = os.pathsep.join([str(folder), str(PROJECT)])
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_shim_comes_before_torchvision(tmp_path):
+    done = imported_beside(tmp_path, MISMATCHED)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_torchvision_that_does_not_fit_torch_is_one_sentence(tmp_path):
+    broken = "raise RuntimeError('operator torchvision::roi_align does not exist')\n"
+    done = imported_beside(tmp_path, broken)
+    last = done.stderr.strip().splitlines()[-1]
+    assert "DataError: CIFAR10 is read through torchvision, which cannot be imported" in last
+    assert "roi_align" in last
 
 
 def test_nothing_is_declared_where_the_extension_loads(monkeypatch):

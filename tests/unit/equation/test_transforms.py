@@ -5,10 +5,16 @@ import pytest
 import torch
 
 from crosskrylov.equation.assembly import assemble_systems
-from crosskrylov.equation.problem import FokkerPlanckProblem, constant_diffusion
+from crosskrylov.equation.problem import (
+    FokkerPlanckProblem,
+    constant_diffusion,
+    problem_from_config,
+)
 from crosskrylov.equation.transforms import (
+    TransformCache,
     TransformPreconditioner,
     laplacian_eigenvalues,
+    laplacian_symbol,
     transform_matrix,
 )
 
@@ -44,3 +50,25 @@ def test_preconditioner_inverts_the_system_of_a_flat_image(boundary):
     got = solve32(torch.from_numpy(matrix.apply(x)).float())
     assert got.dtype == torch.float32
     np.testing.assert_allclose(got.numpy(), x, atol=1e-4)
+
+
+def test_cache_keeps_the_preconditioner_while_nothing_changes():
+    constant = problem_from_config({}, 6, 7)
+    varying = problem_from_config({"diffusion": {"kind": "vp"}}, 6, 7)
+    cache, like = TransformCache(), np.empty(0)
+    first = cache.get(constant, 1, like)
+    assert cache.get(constant, 2, like) is first
+    single = cache.get(constant, 2, like.astype(np.float32))
+    assert single is not first
+    assert single.inverse_symbol.dtype == np.float32
+    later = [cache.get(varying, step, like).inverse_symbol for step in (1, 2)]
+    assert not np.array_equal(*later)
+    alone = TransformPreconditioner.of_step(varying, 2).inverse_symbol
+    np.testing.assert_array_equal(later[1], alone)
+
+
+def test_symbol_is_the_sum_over_both_axes():
+    symbol = laplacian_symbol(4, 5, 0.1, "reflecting")
+    rows, cols = (laplacian_eigenvalues(n, 0.1, "reflecting") for n in (4, 5))
+    assert symbol.shape == (4, 5)
+    assert symbol[2, 3] == rows[2] + cols[3]

@@ -1,9 +1,14 @@
 import numpy as np
 import pytest
 
-from crosskrylov.equation.problem import evenly_spaced_steps
+from crosskrylov.equation.problem import evenly_spaced_steps, problem_from_config
 from crosskrylov.errors import ConfigError, DataError, ShapeError
-from crosskrylov.learning.embedding import embed_images, embedded_times, select_embedded_steps
+from crosskrylov.learning.embedding import (
+    drift_at_steps,
+    embed_images,
+    embedded_times,
+    select_embedded_steps,
+)
 
 
 @pytest.fixture
@@ -39,6 +44,28 @@ def test_row_variant_uses_the_row_derivative_only_and_stays_in_range(problem):
     quiet = embed_images(images, scores, times, variant="row", noise_scale=0.0).images
     noisy = embed_images(images, scores, times, variant="row", noise_scale=0.1).images
     assert 0 < np.abs(quiet - noisy).max() < 0.5
+
+
+@pytest.mark.parametrize(("variant", "directions"), [("row", 1), ("sum", 2)])
+def test_drift_moves_the_image_where_there_is_no_score(problem, variant, directions):
+    """Eq. 24 with S = 0 and a constant f: x + f t, f combined as the score is."""
+    images, scores, times = problem
+    drift = np.zeros((4, 2, 5, 5))
+    drift[:, 0], drift[:, 1] = 0.02, 0.03
+    options = {"variant": variant, "steps": 4, "noise_scale": 0.0}
+    moved = embed_images(0.5 * images, 0 * scores, times, drift=drift, **options).images
+    f = (0.02, 0.05)[directions - 1]
+    expected = 0.5 * images[:, None] + f * times[:, None, None, None]
+    np.testing.assert_allclose(moved, expected, atol=1e-6)
+
+
+def test_drift_of_a_problem_at_its_stored_steps():
+    entry = {"kind": "vp", "beta_min": 1.0, "beta_max": 3.0, "center": 0.0}
+    flow = problem_from_config({"time_steps": 4, "drift": entry}, 5, 5)
+    found = drift_at_steps(flow, [2, 4])
+    nodes = np.indices((5, 5)) / 4
+    np.testing.assert_allclose(found, [-1.0 * nodes, -1.5 * nodes])  # -beta(t) / 2 at t = 1/2, 1
+    assert drift_at_steps(problem_from_config({}, 5, 5), [1]) is None
 
 
 def test_none_keeps_images_and_a_zero_score_moves_nothing(problem):
@@ -78,6 +105,8 @@ def test_bad_input_is_named(problem):
         embed_images(images, scores[..., :4], times)
     with pytest.raises(ShapeError, match="2 images of 3 channels"):
         embed_images(images, np.concatenate([scores, scores]), times)
+    with pytest.raises(ShapeError, match=r"drift has shape \(2, 5, 5\)"):
+        embed_images(images, scores, times, drift=np.zeros((2, 5, 5)))
     scores[0, 0] = np.nan
     with pytest.raises(DataError, match="NaN"):
         embed_images(images, scores, times)

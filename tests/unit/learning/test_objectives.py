@@ -5,21 +5,28 @@ import pytest
 import torch
 
 from crosskrylov.errors import ConfigError
+from crosskrylov.experiments.common import make_objective
+from crosskrylov.learning.objectives.index import model_entry
 from crosskrylov.learning.objectives.levels import LevelObjective
 from crosskrylov.learning.objectives.mixture import mixture_noise, posterior_mean
-from crosskrylov.learning.objectives.registry import budget_objective, single_image_objective
-from crosskrylov.learning.objectives.single_level import PublishedScoreObjective
+from crosskrylov.learning.objectives.single_level import SingleLevelObjective
 from crosskrylov.learning.schedule import NoiseLevels
 
-OPTIONS = {
-    "noise": 0.1,
-    "diffusion": 0.5,
-    "final_time": 1.0,
-    "images_per_batch": 1,
-    "batch_size": 16,
-    "ddpm_levels": {"kind": "linear", "levels": 50},
-    "score_levels": {"kind": "geometric", "levels": 50, "sigma_min": 0.05, "sigma_max": 10.0},
-}
+TRAINING = {"diffusion": 0.5, "noise_levels": 50, "sigma_min": 0.05, "sigma_max": 10.0}
+
+
+def objective(name, experiment, images, embedded=None):
+    """Return a model's objective as an experiment builds it."""
+    options = {"budget": {"batch_size": 16}, "single_image": {"batch_size": 1, "times": [1.0]}}
+    return make_objective(
+        model_entry(name, experiment),
+        experiment,
+        images,
+        embedded,
+        TRAINING,
+        noise=0.1,
+        **options[experiment],
+    )
 
 
 class Oracle(torch.nn.Module):
@@ -64,7 +71,7 @@ def test_linear_levels_are_those_of_diffusers():
 
 def test_published_loss_vanishes_for_the_exact_score_of_one_image(images):
     image = images[:1]
-    objective = PublishedScoreObjective(
+    objective = SingleLevelObjective(
         image[:, None].expand(-1, 3, -1, -1, -1), torch.tensor([0.1, 0.5, 1.0]), noise=0.2
     )
     exact = Oracle(lambda x, t: (image - x) / 0.2**2)
@@ -76,8 +83,8 @@ def test_published_loss_vanishes_for_the_exact_score_of_one_image(images):
 
 def test_scaled_output_is_the_same_loss_of_another_network(images):
     embedded, times = images[:, None], torch.ones(1)
-    published = PublishedScoreObjective(embedded, times, noise=0.2)
-    scaled = PublishedScoreObjective(embedded, times, noise=0.2, scaled=True)
+    published = SingleLevelObjective(embedded, times, noise=0.2)
+    scaled = SingleLevelObjective(embedded, times, noise=0.2, scaled=True)
     a_score = Oracle(lambda x, t: x.cos())
     expected = published.loss(a_score, generator(2))
     times_noise = Oracle(lambda x, t: 0.2 * x.cos())
@@ -87,7 +94,7 @@ def test_scaled_output_is_the_same_loss_of_another_network(images):
 
 def test_published_times_are_scaled_to_the_network_range(images):
     seen = []
-    objective = PublishedScoreObjective(images[:1, None], torch.tensor([1.0]), final_time=2.0)
+    objective = SingleLevelObjective(images[:1, None], torch.tensor([1.0]), final_time=2.0)
     objective.loss(Oracle(lambda x, t: seen.append(t) or x), generator())
     assert seen[0].tolist() == [500.0]
 
@@ -142,34 +149,49 @@ def test_embedded_step_follows_the_level(images):
     torch.testing.assert_close(x.mean((1, 2, 3)), -1 + 0.5 * (t // 10).float(), atol=1e-3, rtol=0)
 
 
-def test_registry_names_what_is_wrong(images):
-    embedded = images[:, None]
-    with pytest.raises(ConfigError, match="'gan'"):
-        budget_objective("gan", images, embedded, OPTIONS)
-    with pytest.raises(ConfigError, match="same as 'dsm'"):
-        single_image_objective("exact_target", images, embedded, torch.ones(1), OPTIONS)
-    with pytest.raises(ConfigError, match=r"same as 'dsm'.*training\.single_image\.models"):
-        budget_objective("dsm_scaled", images, None, OPTIONS)
-    with pytest.raises(ConfigError, match="embed_scores"):
-        budget_objective("score_embedding", images, None, OPTIONS)
+def test_what_is_wrong_is_named(images):
+    for model in ("score_embedding", "score_embedding_scaled"):
+        with pytest.raises(ConfigError, match=f"'{model}' needs embedded images; run embed_scores"):
+            objective(model, "single_image", images)
     with pytest.raises(ConfigError, match="sigma_min"):
         NoiseLevels.geometric(10, 2.0, 1.0)
+    with pytest.raises(ConfigError, match="'cosine'"):
+        NoiseLevels.from_config("cosine", TRAINING)
 
 
 def test_models_differ_only_where_they_should(images):
     embedded = images[:, None] + 0.05
-    se = budget_objective("score_embedding", images, embedded, OPTIONS)
-    dsm = budget_objective("dsm", images, embedded, OPTIONS)
-    assert dsm.embedded is None and se.embedded is not None
+    se = objective("score_embedding", "budget", images, embedded)
+    dsm = objective("dsm", "budget", images, embedded)
+    assert dsm.embedded is None and torch.equal(se.embedded, embedded * 2 - 1)
     assert np.array_equal(se.levels.alphas_cumprod, dsm.levels.alphas_cumprod)
     assert se.weight == dsm.weight == 2.0
-    single = single_image_objective("dsm", images[:1], embedded[:1], torch.ones(1), OPTIONS)
-    assert torch.equal(single.embedded, images[:1, None]) and not single.scaled
-    scaled = single_image_objective("dsm_scaled", images[:1], embedded[:1], torch.ones(1), OPTIONS)
+    exact = objective("exact_target", "budget", images)
+    assert exact.exact_target and not dsm.exact_target and exact.weight == 2.0
+    ddpm = objective("ddpm", "budget", images)
+    assert ddpm.weight == 1.0 and ddpm.levels.sigmas[0] != dsm.levels.sigmas[0]
+    image, moved = images[:1], embedded[:1]
+    single = objective("dsm", "single_image", image, moved)
+    assert torch.equal(single.embedded, image[:, None]) and not single.scaled
+    scaled = objective("dsm_scaled", "single_image", image, moved)
     assert torch.equal(scaled.embedded, single.embedded) and scaled.scaled
-    both = single_image_objective(
-        "score_embedding_scaled", images[:1], embedded[:1], torch.ones(1), OPTIONS
-    )
-    assert torch.equal(both.embedded, embedded[:1]) and both.scaled
-    ddpm = single_image_objective("ddpm", images[:1], embedded[:1], torch.ones(1), OPTIONS)
+    both = objective("score_embedding_scaled", "single_image", image, moved)
+    assert torch.equal(both.embedded, moved) and both.scaled
+    ddpm = objective("ddpm", "single_image", image)
     assert ddpm.batch_size == 1 and ddpm.images.min() < 0
+
+
+def test_a_batch_holds_every_step_of_so_many_images(images):
+    built = make_objective(
+        model_entry("dsm", "single_image"),
+        "single_image",
+        images,
+        None,
+        TRAINING,
+        batch_size=6,
+        times=[0.2, 0.6, 1.0],
+        noise=0.1,
+    )
+    seen = []
+    built.loss(Oracle(lambda x, t: seen.append(t) or x), generator())
+    assert seen[0].tolist() == pytest.approx([200, 600, 1000] * 2)

@@ -1,18 +1,17 @@
 import json
 import math
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from crosskrylov.errors import ConfigError, DataError, DeviceError, TrainingError
+from crosskrylov.errors import DataError, TrainingError
 from crosskrylov.learning.objectives.levels import LevelObjective
 from crosskrylov.learning.schedule import NoiseLevels
+from crosskrylov.learning.training.averaging import averaged, weight_average
 from crosskrylov.learning.training.checkpoint import load_network
 from crosskrylov.learning.training.loop import TrainingOptions, train
 from crosskrylov.learning.unet import build_unet
-from crosskrylov.runtime.device import select_device
 
 TINY = {
     "channels": [8, 8],
@@ -216,19 +215,20 @@ def test_damaged_and_missing_checkpoints_are_named(tmp_path):
         train(network(), objective(), options(), 0, resume_from=folder)
 
 
-def test_device_is_checked(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert select_device("auto").type == select_device("cpu").type == "cpu"
-    with pytest.raises(DeviceError, match=r"training\.device is 'cuda'.*'auto' or 'cpu'"):
-        select_device("cuda")
-    with pytest.raises(ConfigError, match="'tpu'"):
-        select_device("tpu")
-
-
-def test_embedding_models_need_embedded_images():
-    from crosskrylov.experiments.single_image import train_single_image
-
-    image = np.zeros((1, 1, 8, 8), dtype=np.float32)
-    for model in ("score_embedding", "score_embedding_scaled"):
-        with pytest.raises(ConfigError, match=f"'{model}' needs embedded images"):
-            train_single_image(model, image, None, np.ones(1), {}, {"single_image": {}}, 1.0, 1)
+def test_weights_are_averaged_with_a_warm_up_from_the_first_step():
+    net = torch.nn.Linear(3, 2)
+    average = weight_average(net, 0.6)
+    expected = [p.detach().clone() for p in net.parameters()]
+    for k in range(1, 30):
+        with torch.no_grad():
+            for p in net.parameters():
+                p.add_(torch.randn(p.shape, generator=torch.Generator().manual_seed(k)))
+        average.step(net.parameters())
+        decay = min(0.6, (1 + k) / (10 + k))
+        expected = [decay * e + (1 - decay) * p for e, p in zip(expected, net.parameters())]
+        for found, wanted in zip(average.shadow_params, expected):
+            torch.testing.assert_close(found, wanted)
+    trained = [p.detach().clone() for p in net.parameters()]
+    with averaged(net, average):
+        assert all(torch.equal(p, a) for p, a in zip(net.parameters(), average.shadow_params))
+    assert all(torch.equal(p, t) for p, t in zip(net.parameters(), trained))

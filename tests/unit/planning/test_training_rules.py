@@ -49,7 +49,28 @@ MISTAKES = [
         r"variants\.sum\.scores is 'gmres', which is neither 'exact' nor an entry of solvers",
     ),
     ("training.sigma_min", 30.0, r"sigma_min is 30, which is not below sigma_max 20"),
-    ("training.budget.models", ["dsm_scaled"], r"models\[0\] is 'dsm_scaled'"),
+    (
+        "training.budget.models",
+        ["dsm_scaled"],
+        r"budget\.models names 'dsm_scaled', which is the same as 'dsm' over a schedule of levels: "
+        r"remove it there \(it belongs in training\.single_image\.models\)",
+    ),
+    (
+        "training.single_image.models",
+        ["dsm", "exact_target"],
+        r"names 'exact_target', which is the same as 'dsm' for a single image.*"
+        r"\(it belongs in training\.budget\.models\)",
+    ),
+    (
+        "training.samplers.models",
+        ["ddpm_from_noise"],
+        r"training\.samplers\.models names 'ddpm_from_noise', which is the same as 'ddpm'",
+    ),
+    (
+        "training.single_image.models",
+        ["dsm_scald"],
+        r"models names 'dsm_scald', which is no model \(did you mean 'dsm_scaled'\?\): allowed are",
+    ),
 ]
 
 

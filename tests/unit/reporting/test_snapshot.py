@@ -1,74 +1,270 @@
-"""Keeping the results of a run under docs/."""
+"""Keeping the parts of the experiments under docs/: they add up."""
+
+import json
+import shutil
+from itertools import permutations
 
 import pandas as pd
 import pytest
 
+from crosskrylov.errors import DataError
 from crosskrylov.reporting import snapshot
-from crosskrylov.runtime.files import write_tsv
+from crosskrylov.reporting.records import record_of
+from crosskrylov.runtime.files import read_json, write_json, write_tsv
+
+LINKS = ("[study](#study)", "[generation](#generation)")
+
+
+class Results:
+    """A folder results/ as the rule keep_records leaves it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        lists = ("tables", "figures", "withheld", "retained")
+        self.manifest = {name: [] for name in lists} | {"captions": {}}
+        folder.mkdir()
+        (folder / "config.yaml").write_text("random_seeds: [1]\n")
+
+    def table(self, name, table):
+        write_tsv(self.folder / "tables" / f"{name}.tsv", pd.DataFrame(table))
+        self.manifest["tables"].append(f"{name}.tsv")
+
+    def figure(self, name, text="pixels"):
+        (self.folder / "figures").mkdir(exist_ok=True)
+        (self.folder / "figures" / name).write_text(text)
+        self.manifest["figures"].append(name)
+
+    def record(self, name, seconds, commit="c1"):
+        record = record_of(f"results/{name}", {"r": seconds}, "f", {"machine_id": "m"}, commit, "d")
+        write_json(self.folder / "records" / f"{name}.json", record)
+
+    def keep(self, target, part="study", **options):
+        write_json(self.folder / "part.json", self.manifest)
+        return snapshot.keep_part(self.folder, target, part, f"make {part}", **options)
 
 
 @pytest.fixture
-def results(tmp_path):
-    folder = tmp_path / "results"
-    (folder / "figures").mkdir(parents=True)
-    write_tsv(
-        folder / "tables" / "solvers.tsv",
-        pd.DataFrame({"solver": ["a|b", "c"], "seconds": [0.123456, None], "n": [3, 4]}),
-    )
-    write_tsv(folder / "tables" / "long.tsv", pd.DataFrame({"x": range(100)}))
+def study(tmp_path):
+    results = Results(tmp_path / "results")
+    results.table("solvers", {"solver": ["a|b", "c"], "seconds": [0.123456, None], "n": [3, 4]})
+    results.table("long", {"x": range(100)})
     for name in ("residuals.svg", "residuals.png", "strip.png"):
-        (folder / "figures" / name).write_text(name)
-    (folder / "config.yaml").write_text("random_seeds: [1]\n")
-    return folder
+        results.figure(name, name)
+    results.record("toy/seed7/run.tsv", 1.0)
+    return results
 
 
-def test_readme_shows_figures_tables_and_origin(results, tmp_path):
+@pytest.fixture
+def other(tmp_path):
+    results = Results(tmp_path / "other_results")
+    results.table("training", {"model": ["x"]})
+    results.figure("curves.png")
+    results.record("training/run.json", 2.0)
+    return results
+
+
+@pytest.fixture
+def docs(tmp_path):
+    return tmp_path / "docs"
+
+
+def contents(folder):
+    """Return every file of a snapshot, without entries of parts and README, which hold dates."""
+    return {
+        file.relative_to(folder).as_posix(): file.read_bytes()
+        for kind in snapshot.KINDS
+        for file in (folder / kind).rglob("*")
+        if file.is_file()
+    }
+
+
+# --- one part -----------------------------------------------------------------------------------
+
+
+def test_readme_shows_figures_tables_and_origin(study, docs, tmp_path):
     captions = tmp_path / "captions"
     captions.mkdir()
-    (captions / "solvers.rst").write_text("Time of every solver.\n")
+    (captions / "solvers.rst").write_text("Time of every ``solver``.\n")
     (captions / "residuals.rst").write_text("Tolerance {{ snakemake.config }}\n")
-    readme = snapshot.keep_results(results, tmp_path / "docs", "make study", captions)
-    text = readme.read_text()
+    study.manifest["captions"]["strip"] = "As declared."
+    text = study.keep(docs, captions=captions).read_text()
     assert "| command | `make study` |" in text
     assert "| commit |" in text
     assert "| date | 20" in text
+    assert "| machine_id |" in text
     assert "![residuals](figures/residuals.svg)" in text
     assert "![strip](figures/strip.png)" in text
     assert "| a\\|b | 0.1235 | 3 |" in text
     assert "| c |  | 4 |" in text  # not measured stays empty
     assert "100 rows." in text
-    assert "Time of every solver." in text
+    assert "Time of every `solver`." in text
+    assert "As declared." in text
     assert "{{" not in text
-    assert (tmp_path / "docs" / "tables" / "long.tsv").is_file()
-    assert (tmp_path / "docs" / "config.yaml").is_file()
+    assert "From [study](#study)." in text
+    assert (docs / "tables" / "long.tsv").is_file()
+    assert (docs / "parts" / "study.config.yaml").is_file()
+    assert (docs / "records" / "toy" / "seed7" / "run.tsv.json").is_file()
 
 
-def test_folder_is_replaced_as_a_whole(results, tmp_path):
-    target = tmp_path / "docs"
-    snapshot.keep_results(results, target, "make study")
-    (results / "tables" / "long.tsv").unlink()
-    snapshot.keep_results(results, target, "make study")
-    assert [file.name for file in (target / "tables").iterdir()] == ["solvers.tsv"]
+def test_captions_may_be_given(study, docs):
+    assert "Some words." in study.keep(docs, captions={"long": "Some words."}).read_text()
 
 
-def test_large_vector_figures_are_kept_as_pixels_only(results, tmp_path, monkeypatch):
+def test_only_what_the_configuration_asks_for_is_kept(study, docs):
+    write_tsv(study.folder / "tables" / "stale.tsv", pd.DataFrame({"x": [1]}))
+    study.keep(docs)
+    assert not (docs / "tables" / "stale.tsv").exists()
+
+
+def test_large_vector_figures_are_kept_as_pixels_only(study, docs, monkeypatch):
     monkeypatch.setattr(snapshot, "LARGEST_SVG", 5)
-    text = snapshot.keep_results(results, tmp_path / "docs", "make study").read_text()
+    text = study.keep(docs).read_text()
     assert "![residuals](figures/residuals.png)" in text
-    assert not (tmp_path / "docs" / "figures" / "residuals.svg").exists()
+    assert not (docs / "figures" / "residuals.svg").exists()
 
 
-def test_without_results_it_says_what_to_run(tmp_path, capsys):
-    status = snapshot.main(
-        ["--command", "make study", "--results", str(tmp_path), "--to", str(tmp_path / "docs")]
-    )
-    assert status == 1
-    assert "holds no tables: run `make study` first" in capsys.readouterr().err
-    assert not (tmp_path / "docs").exists()
-
-
-def test_large_tables_are_left_out_and_named(results, tmp_path, monkeypatch):
+def test_large_tables_are_left_out_and_named(study, docs, monkeypatch):
     monkeypatch.setattr(snapshot, "LARGEST_TABLE", 100)
-    text = snapshot.keep_results(results, tmp_path / "docs", "make study").read_text()
+    text = study.keep(docs).read_text()
     assert "Too large to be kept here (100 rows)." in text and "tables/long.tsv" not in text
-    assert [file.name for file in (tmp_path / "docs" / "tables").iterdir()] == ["solvers.tsv"]
+    assert [file.name for file in (docs / "tables").iterdir()] == ["solvers.tsv"]
+
+
+def test_withheld_figures_stay_out_and_are_named(study, docs):
+    study.manifest["withheld"] = ["strip"]
+    text = study.keep(docs).read_text()
+    assert not (docs / "figures" / "strip.png").exists()
+    assert "not published) | strip |" in text
+
+
+def test_a_figure_that_is_withheld_from_now_on_goes(study, docs):
+    study.keep(docs)
+    study.manifest["withheld"] = ["strip"]
+    study.keep(docs)
+    assert not (docs / "figures" / "strip.png").exists()
+
+
+def test_without_results_it_says_what_to_run(tmp_path, docs, capsys):
+    arguments = ["--part", "study", "--command", "make study"]
+    status = snapshot.main([*arguments, "--results", str(tmp_path), "--to", str(docs)])
+    assert status == 1
+    assert "make it with `snakemake records`" in capsys.readouterr().err
+    assert not docs.exists()
+
+
+def test_a_name_that_is_no_file_name_is_refused(study, docs):
+    with pytest.raises(DataError, match=r"'\.\./x'"):
+        study.keep(docs, "../x")
+
+
+# --- parts add up ---------------------------------------------------------------------------------
+
+
+def test_parts_add_up(study, other, docs):
+    study.keep(docs)
+    before = contents(docs)
+    text = other.keep(docs, "generation").read_text()
+    after = contents(docs)
+    assert before.items() <= after.items()
+    assert set(after) - set(before) == {
+        "tables/training.tsv",
+        "figures/curves.png",
+        "records/training/run.json.json",
+    }
+    assert "From [study](#study)." in text and "From [generation](#generation)." in text
+    assert "`make study`" in text and "`make generation`" in text
+
+
+def test_second_snapshot_of_a_part_removes_what_it_no_longer_makes(study, other, docs):
+    study.keep(docs)
+    other.keep(docs, "generation")
+    study.manifest["tables"].remove("long.tsv")
+    study.manifest["figures"].remove("strip.png")
+    shutil.rmtree(study.folder / "records")
+    study.keep(docs)
+    assert set(contents(docs)) == {
+        "tables/solvers.tsv",
+        "figures/residuals.svg",
+        "figures/residuals.png",
+        "tables/training.tsv",
+        "figures/curves.png",
+        "records/training/run.json.json",
+    }
+
+
+def test_a_differing_file_is_taken_over_and_that_is_noted(study, other, docs, capsys):
+    study.keep(docs)
+    other.table("solvers", {"solver": ["new"]})
+    other.keep(docs, "generation")
+    assert "new" in (docs / "tables" / "solvers.tsv").read_text()
+    generation = read_json(docs / "parts" / "generation.json")
+    assert generation["took_over"] == {"tables/solvers.tsv": "study"}
+    assert read_json(docs / "parts" / "study.json")["tables"] == ["long.tsv"]
+    # the study, kept again without it, must not remove what is another's now
+    study.manifest["tables"].remove("solvers.tsv")
+    study.keep(docs)
+    assert (docs / "tables" / "solvers.tsv").is_file()
+
+
+def test_an_equal_file_belongs_to_both_until_the_last_lets_it_go(study, other, docs):
+    study.keep(docs)
+    shutil.copy(study.folder / "tables" / "long.tsv", other.folder / "tables")
+    other.manifest["tables"].append("long.tsv")
+    text = other.keep(docs, "generation").read_text()
+    assert read_json(docs / "parts" / "generation.json")["took_over"] == {}
+    assert any(f"From {a}, {b}." in text for a, b in permutations(LINKS))
+    for results, part in ((study, "study"), (other, "generation")):
+        assert (docs / "tables" / "long.tsv").is_file()
+        results.manifest["tables"].remove("long.tsv")
+        results.keep(docs, part)
+    assert not (docs / "tables" / "long.tsv").exists()
+
+
+def test_a_record_of_the_same_run_is_left_as_it_was(study, docs):
+    study.keep(docs)
+    study.record("toy/seed7/run.tsv", 1.0, commit="c2")
+    study.keep(docs)
+    file = docs / "records" / "toy" / "seed7" / "run.tsv.json"
+    assert read_json(file)["commit"] == "c1"
+    study.record("toy/seed7/run.tsv", 3.0, commit="c2")
+    study.keep(docs)
+    assert read_json(file)["commit"] == "c2"
+
+
+def test_a_figure_of_runs_that_were_taken_from_records_stays(study, docs):
+    study.keep(docs)
+    study.manifest["figures"].remove("strip.png")
+    study.manifest["retained"] = ["strip"]
+    text = study.keep(docs).read_text()
+    assert "figures/strip.png" in text and (docs / "figures" / "strip.png").is_file()
+
+
+@pytest.mark.parametrize("after", range(5))
+def test_an_interruption_leaves_the_old_snapshot(study, docs, monkeypatch, after):
+    study.keep(docs)
+    before = {f: f.read_bytes() for f in docs.rglob("*") if f.is_file()}
+    for name in ("solvers", "long"):
+        study.manifest["tables"].remove(f"{name}.tsv")
+        study.table(name, {"changed": [1]})
+    for name in ("residuals.svg", "residuals.png", "strip.png"):
+        (study.folder / "figures" / name).write_text("changed")
+    copied = []
+
+    def interrupted(source, target):
+        copied.append(source)
+        if len(copied) > after:
+            raise KeyboardInterrupt
+        shutil.copyfile(source, target)
+
+    monkeypatch.setattr(snapshot.shutil, "copy", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        study.keep(docs)
+    assert {f: f.read_bytes() for f in docs.rglob("*") if f.is_file()} == before
+    assert [file.name for file in docs.parent.iterdir() if "partial" in file.name] == []
+
+
+def test_entries_of_parts_are_plain_json(study, docs):
+    study.keep(docs)
+    entry = json.loads((docs / "parts" / "study.json").read_text())
+    assert entry["configuration"] == "parts/study.config.yaml"
+    assert entry["records"] == ["toy/seed7/run.tsv.json"]

@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crosskrylov.reporting.tables.solvers import COLUMNS, frozen_rows, solver_table, trajectory_row
+from crosskrylov.reporting.tables.marches import trajectory_row
+from crosskrylov.reporting.tables.solvers import COLUMNS, frozen_rows, solver_table
 
 SUMMARY = {
     "method": "spsolve",
@@ -57,6 +58,39 @@ def test_reduction_and_speedup_against_spsolve():
     assert table.time_reduction_vs_spsolve["fast"] == pytest.approx(0.75)
     assert table.speedup_vs_spsolve["fast"] == pytest.approx(4)
     assert table.time_reduction_vs_spsolve["spsolve"] == 0
+
+
+def ratios(*rows):
+    table = solver_table(pd.DataFrame(rows)).set_index("solver")
+    assert np.allclose(
+        table.time_reduction_vs_spsolve, 1 - 1 / table.speedup_vs_spsolve, equal_nan=True
+    )
+    return table.speedup_vs_spsolve
+
+
+def on(machine, solver, seed, solve_seconds):
+    method = "spsolve" if solver == "spsolve" else "gmres"
+    row = measurement(solver, seed, method=method, seconds={"solve": solve_seconds})
+    return row | {"machine": machine}
+
+
+def test_ratios_pair_runs_of_one_machine_only():
+    found = ratios(on("a", "spsolve", 0, 4.0), on("a", "near", 0, 1.0), on("b", "far", 0, 1.0))
+    assert found["near"] == 4
+    assert np.isnan(found["far"])
+
+
+def test_ratio_comes_from_the_seeds_that_one_machine_ran_with_both():
+    found = ratios(
+        *(on("a", "spsolve", 0, 4.0), on("a", "spsolve", 1, 8.0)),
+        *(on("a", "fast", 0, 1.0), on("b", "fast", 1, 100.0)),
+    )
+    assert found["fast"] == 4
+
+
+def test_an_unknown_machine_pairs_with_nothing():
+    found = ratios(on("", "spsolve", 0, 4.0), on("", "fast", 0, 1.0))
+    assert found.isna().all()
 
 
 def test_what_was_not_measured_is_missing():

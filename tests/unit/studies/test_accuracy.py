@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import scipy.io
 
+from crosskrylov.equation.problem import problem_from_config
 from crosskrylov.errors import ConfigError, ConvergenceError
 from crosskrylov.scores.reference import reference_log_density
 from crosskrylov.scores.seeds import select_seeds
@@ -223,6 +224,17 @@ def test_downstream_differences_come_from_the_scores_alone():
     assert table.rms_vs_exact_max["other", "sum"] > 1e-4
     alone = downstream(images, stored.problem, np.array([1, 4]), exact, {"same": exact})
     assert alone.rms_vs_spsolve_max.isna().all()
+
+
+def test_downstream_images_follow_the_drift():
+    problem = problem_from_config({"drift": {"kind": "linear", "rate": 0.3, "center": 0.5}}, 10, 10)
+    images = np.random.default_rng(0).random((2, 1, 10, 10), dtype=np.float32)
+    flat = np.zeros((2, 1, 10, 10))
+    steps = np.array([problem.time_steps])
+    table = downstream(images, problem, steps, flat, {"a": flat}, variants=["sum"])
+    row, column = np.indices((10, 10)) / 9
+    expected = 0.3 * np.sqrt(np.mean((row + column - 1) ** 2))
+    np.testing.assert_allclose(table.displacement_rms_mean, expected, rtol=1e-5)
 
 
 def test_scheme_converges_at_first_and_second_order():

@@ -1,0 +1,1 @@
+"""The figures about solvers: a module each, found by itself."""

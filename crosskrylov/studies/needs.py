@@ -1,0 +1,17 @@
+"""What a study may need of a run: the file that holds it, and the module that reads it."""
+
+#: Files of results/{images}/seed{seed}/.
+FILES = {
+    "images": "images.npz",
+    "log_density": "log_density.npz",
+    "seeds": "seeds.json",
+    "bank": "systems.npz",
+    "exact": "exact_scores.npz",
+    "trajectories": "trajectories/{solver}.npz",
+}
+
+#: Sections of the configuration.
+SECTIONS = ("equation", "march", "solvers")
+
+#: Modules that are imported where a study needs them: only then does it depend on them.
+READERS = {"bank": "crosskrylov.studies.bank", "seeds": "crosskrylov.scores.seeds"}

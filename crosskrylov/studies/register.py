@@ -1,0 +1,57 @@
+"""The decorator by which a study says what it needs and makes."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+
+def register(
+    name: str,
+    *,
+    tables: Mapping[str, str],
+    figures: Mapping[str, Mapping[str, str]] | None = None,
+    needs: Sequence[str] = (),
+    reads: Sequence[str] = (),
+    timed: bool = False,
+    solvers: Sequence[str] = (),
+    solvers_from: str | None = None,
+    per: str | None = None,
+    join: str | None = None,
+    baseline: bool = False,
+) -> Callable:
+    """Declare a study: ``function(data, ...)``, which returns its tables by name.
+
+    The workflow reads the declaration without running it (`crosskrylov.studies.index`), so that
+    every argument must be a literal; here nothing is done with it.  After ``data``, a
+    `crosskrylov.studies.data.StudyData`, the function names the keys of its section under
+    ``studies`` in the configuration; a key that it does not name re-runs nothing.
+
+    Parameters
+    ----------
+    name : str
+        Also the study's section under ``studies``; without that section the study is off.
+    tables : mapping
+        Every table that the function returns, with its caption.
+    figures : mapping, optional
+        Figure name to {"table", "caption"}; the function that draws it stands in
+        crosskrylov/reporting/figures/studies/.
+    needs : sequence of str
+        What ``data`` has to offer: images, log_density, seeds, bank, exact, trajectories (of the
+        solvers of ``studies.trajectory``); equation, march, solvers (sections of the
+        configuration).  A study that needs nothing runs once, not per image set and random seed.
+    reads : sequence of str
+        Tables of other studies on the same images, where these are on.
+    timed : bool
+        The study takes times: it runs alone, with ``studies.blas_threads`` threads.
+    solvers : sequence of str
+        Methods that it always solves with.
+    solvers_from : str, optional
+        Key of its section that names solvers: "method" (beside "options"), or a mapping of
+        {"method", "options"} by name.
+    per : {"solver"}, optional
+        One job per solver of the key ``solvers`` of its section, null for all that are configured.
+    join : str, optional
+        Function of the same module that makes the tables of all solvers' rows.
+    baseline : bool
+        With ``per="solver"``: the published baseline's job also returns ``"reference"``, a mapping
+        of arrays that the other solvers' jobs find as ``data.reference``.
+    """
+    return lambda function: function

@@ -1,0 +1,166 @@
+"""Which trainings a configuration asks for, and what each gets of it."""
+
+import re
+
+import pytest
+
+from crosskrylov.errors import ConfigError
+from crosskrylov.planning import training
+from crosskrylov.planning.config import check_config
+
+
+@pytest.fixture
+def config():
+    """Every experiment on two image sets, one of which is not published; checked."""
+    return check_config(
+        {
+            "random_seeds": [3, 4],
+            "image_sets": {
+                "a": {"source": "photos", "image_size": 16, "random_seeds": [8, 9]},
+                "b": {"source": "digits", "image_size": 16},
+            },
+            "training": {
+                "single_image": {"image_sets": ["a", "b"], "models": ["score_embedding", "ddpm"]},
+                "budget": {"image_sets": ["b"], "models": ["dsm", "exact_target"]},
+                "ablation": {
+                    "single_image": {"image_sets": ["a"]},
+                    "budget": {"image_sets": ["b"]},
+                    "variants": {
+                        "sum": {"variant": "sum", "steps": 4},
+                        "scaled": {"scaled": True},
+                        "loud": {"noise": 0.3},
+                    },
+                },
+                "samplers": {"image_sets": ["b"], "models": ["dsm"]},
+            },
+        }
+    )
+
+
+def test_variants_of_the_ablation_train_score_embedding(config):
+    names = [
+        training.trained_model(config, "ablation_single_image", name) for name in ("sum", "scaled")
+    ]
+    assert names == ["score_embedding", "score_embedding_scaled"]
+    assert training.trained_model(config, "budget", "dsm") == "dsm"
+    assert training.model_file(config, "ablation_budget", "sum").name == "score_embedding.py"
+    assert training.model_file(config, "samplers", "dsm").name == "denoising_score_matching.py"
+    # asked for on the command line, past the check of the configuration
+    with pytest.raises(ConfigError, match=r"^The target names 'dms', which is no model"):
+        training.model_file(config, "samplers", "dms")
+
+
+def test_a_run_gets_what_it_uses_and_nothing_else(config):
+    single = training.training_section(config, "single_image", "ddpm")
+    assert "budget" not in single and "image_sets" not in single["single_image"]
+    loud = training.training_section(config, "ablation_single_image", "loud")["single_image"]
+    assert loud["noise"] == 0.3 and loud["targets"] == [0.95]
+    plain = training.training_section(config, "ablation_single_image", "sum")["single_image"]
+    assert plain["noise"] == single["single_image"]["noise"] == 0.1
+    assert training.targets_of(config, "single_image", "ddpm") == [0.9, 0.95]
+    budget = training.training_section(config, "budget", "dsm")
+    assert set(budget["samplers"]) == {"langevin_snr", "pds_alpha", "pds_images"}
+    samplers = training.training_section(config, "samplers", "dsm")
+    assert samplers["samplers"]["function_evaluations"] == [10, 20, 50]
+
+
+def test_which_runs_need_embedded_images(config):
+    run = ("a", "score_embedding", "8")
+    assert training.embedded_images(config, "single_image", *run) == {
+        "embedded": "results/a/seed8/embedded.npz"
+    }
+    assert training.embedded_images(config, "ablation_single_image", "a", "sum", "8") == {
+        "embedded": "results/a/seed8/embedded/sum.npz"
+    }
+    assert training.embedded_images(config, "single_image", "a", "ddpm", "8") == {}
+
+
+def test_embedding_of_a_variant(config):
+    assert training.embedding_for(config, "embedded/sum") == config["embedding"] | {
+        "variant": "sum",
+        "steps": 4,
+    }
+    assert training.embedding_for(config, "embedded") == config["embedding"]
+    assert training.embedded_steps(config, "ablation_single_image", "sum") == 4
+    assert training.embedded_steps(config, "single_image", "dsm") == 10
+    config["training"]["ablation"]["variants"]["sum"]["scores"] = "spsolve"
+    folder = "results/{images}/seed{seed}"
+    assert training.scores_for(config, "embedded")["scores"] == f"{folder}/exact_scores.npz"
+    assert training.scores_for(config, "embedded/sum") == {
+        "scores": f"{folder}/trajectories/spsolve.npz",
+        "summary": f"{folder}/trajectories/spsolve.json",
+    }
+
+
+def test_a_run_is_identified_in_tables(config):
+    assert training.run_columns(config, "budget", "b", "dsm", "3") == {
+        "experiment": "budget",
+        "dataset": "b",
+        "image_size": 16,
+        "model": "dsm",
+        "seed": 3,
+    }
+
+
+def test_results_of_every_experiment(config):
+    assert training.results_of(config, "samplers") == [
+        f"results/training/samplers/b/dsm/seed{seed}/result.json" for seed in (3, 4)
+    ]
+    single = training.results_of(config, "single_image")
+    assert len(single) == 8
+    assert "results/training/single_image/a/ddpm/seed9/result.json" in single
+    first = training.of_first_seed(config, "single_image")
+    assert {path.split("/")[3] + path.split("/")[5] for path in first} == {"aseed8", "bseed3"}
+    # lambda and the scaled output mean nothing over a schedule of levels
+    assert {p.split("/")[4] for p in training.results_of(config, "ablation_budget")} == {"sum"}
+    assert {p.split("/")[4] for p in training.results_of(config, "ablation_single_image")} == {
+        "sum",
+        "scaled",
+        "loud",
+    }
+    config["training"]["ablation"]["single_image"]["variants"] = []
+    assert training.results_of(config, "ablation_single_image") == []
+
+
+def test_main_experiments_take_part_in_the_ablation(config):
+    main = {
+        tuple(path.split("/")[2:5])
+        for path in training.ablation_results(config)
+        if "ablation" not in path
+    }
+    assert main == {("single_image", "a", "score_embedding"), ("budget", "b", "dsm")}
+    assert training.main_variants() == {"score_embedding": "published", "dsm": "no_embedding"}
+
+
+def test_tables_and_figures_of_what_is_run(config):
+    tables = training.tables(config)
+    assert set(tables) == {"training", "quality", "ablation"}
+    assert tables["training"].options == {"baseline": "ddpm"}
+    assert tables["training"].targets == ("single_image", "budget")
+    figures = training.figures(config)
+    curves = figures["frechet_against_seconds"].inputs["curves"]
+    assert curves[0] == "results/training/budget/b/dsm/seed3/curve.tsv" and len(curves) == 4
+    for name in ("single_image", "budget", "samplers"):
+        config["training"][name]["image_sets"] = []
+    for name in ("single_image", "budget"):
+        config["training"]["ablation"][name]["image_sets"] = []
+    assert training.tables(config) == training.figures(config) == {}
+    assert training.image_figures(config) == {}
+
+
+def test_images_of_unpublished_sets_are_apart(config):
+    grids = {"sample_grids-b-seed3", "sample_grids-b-seed4"}
+    published = training.image_figures(config)
+    assert set(published) == {"denoising_strip"} | grids
+    assert all(shown.publish for shown in published.values())
+    config["image_sets"]["b"]["publish"] = False
+    figures = training.image_figures(config)
+    assert {n for n, shown in figures.items() if not shown.publish} == grids | {
+        "denoising_strip-unpublished"
+    }
+    pattern = training.name_pattern(figures, publish=False)
+    assert re.fullmatch(pattern, "sample_grids-b-seed3")
+    assert not re.fullmatch(pattern, "denoising_strip")
+    assert not re.fullmatch(training.name_pattern({}), "")
+    assert all("/a/" in path for path in figures["denoising_strip"].inputs["denoised"])
+    assert all("/b/" in p for p in figures["denoising_strip-unpublished"].inputs["results"])
