@@ -27,6 +27,7 @@ MADE_BY_THE_READER = {
     "crosskrylov/reporting/figures/studies/dominance.py",
     "crosskrylov/learning/objectives/pseudo_huber.py",
     "crosskrylov.learning.objectives.pseudo_huber",
+    "crosskrylov/learning/sampling/samplers/midpoint.py",
 }
 
 

@@ -1,5 +1,7 @@
 """Runs that are kept, and kept records in place of runs (crosskrylov.planning.kept); no rules here."""
 
+from functools import cache
+
 from crosskrylov.planning import kept as _kept
 
 PLANNED_RUNS = [
@@ -27,6 +29,7 @@ def kept_or_made(paths):
     return chosen
 
 
+@cache
 def march_files():
     """Return what the table of solvers reads of the marches that are made, not kept."""
     return _kept.march_files(config, is_made)

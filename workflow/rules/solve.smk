@@ -4,8 +4,6 @@ REQUIRED INPUTS: log_density.npz, seeds.json, exact_scores.npz of results/{image
 OUTPUTS: results/{images}/seed{seed}/trajectories/{solver}.{npz,tsv,json}, results/tables/solvers.tsv
 """
 
-from functools import cache
-
 from crosskrylov.planning.runs import run_labels
 from crosskrylov.planning.solvers import published_methods, solvers_of_family
 from crosskrylov.planning.studies import (
@@ -31,7 +29,6 @@ EXACT = expand_runs("results/{images}/seed{seed}/exact_scores.json", MARCHED)
 FROZEN_PARTS = frozen_parts(config)
 
 
-@cache
 if MARCHED:
     PRODUCTS.add_figure(
         "seconds_per_image",

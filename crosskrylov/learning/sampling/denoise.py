@@ -5,8 +5,8 @@ import math
 import numpy as np
 import torch
 
-from crosskrylov.learning.sampling.generate import scheduler_for
 from crosskrylov.learning.sampling.model import NoiseModel
+from crosskrylov.learning.sampling.schedulers import scheduler_for
 from crosskrylov.learning.schedule import NoiseLevels
 from crosskrylov.learning.unet import TIME_SCALE
 
