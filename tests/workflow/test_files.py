@@ -70,7 +70,7 @@ def test_every_script_belongs_to_a_rule(jobs):
 
 def test_script_of_a_single_rule_is_named_like_it(jobs):
     shared = Counter(script_of(rule) for rule in jobs.values())
-    # rules of a loop, however few, are run_<one> or join_<one>; their script is run_study, join_study
+    # rules of a loop, however few, are called join_<one>, say; their script is join_study
     offenders = [
         name
         for name, rule in jobs.items()

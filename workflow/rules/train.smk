@@ -7,6 +7,7 @@ OUTPUTS: results/{images}/seed{seed}/embedded.npz,
 
 import os
 
+from crosskrylov.learning.sampling.registry import DENOISING_SAMPLER
 from crosskrylov.planning import sources
 from crosskrylov.planning.training import RUN
 
@@ -55,7 +56,7 @@ rule train_single_image:
     input:
         unpack(embedded_images),
         images="results/{images}/seed{seed}/images.npz",
-        library=code_with_model("train_single_image.py"),
+        library=code_with_model("train_single_image.py", DENOISING_SAMPLER),
     output:
         curve=f"{RUN}curve.tsv",
         summary=f"{RUN}training.json",
@@ -87,7 +88,7 @@ rule train_budget:
     input:
         unpack(embedded_images),
         images="results/{images}/seed{seed}/images.npz",
-        library=code_with_model("train_budget.py"),
+        library=code_with_model("train_budget.py", config["training"]["budget"]["sampler"]),
     output:
         curve=f"{RUN}curve.tsv",
         summary=f"{RUN}training.json",

@@ -41,6 +41,9 @@ ENDS = ("zero", "scaled", "unscaled")
 #: What every sampler gets and no configuration gives.
 _GIVEN = ("model", "start", "evaluations", "generator", *NEEDS)
 
+#: The sampler that denoises a given image from the level that its noise has.
+DENOISING_SAMPLER = "ddim"
+
 
 def register(name: str, **facts) -> Callable:
     """Declare a sampler; the declaration is read from the source, so that this returns it as is."""
