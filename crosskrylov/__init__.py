@@ -17,6 +17,7 @@ _OFFERED = {
     "problem_from_config": "equation.problem",
     "score": "equation.stencil",
     "select_seeds": "scores.seeds",
+    "solve_many": "solvers.many",
 }
 
 __all__ = ["__version__", *_OFFERED]

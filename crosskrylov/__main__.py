@@ -2,14 +2,16 @@
 
 import argparse
 import sys
+from itertools import islice
 from pathlib import Path
 
 import crosskrylov
 from crosskrylov.datasets.index import declared_sources
 from crosskrylov.datasets.pixels import CHANNELS, COLOR
 from crosskrylov.equation.problem import DEFAULTS
-from crosskrylov.errors import CrosskrylovError
+from crosskrylov.errors import ConfigError, CrosskrylovError
 from crosskrylov.runtime.declared import listed
+from crosskrylov.runtime.files import printable
 from crosskrylov.scores.engine_options import METHODS, EngineOptions
 from crosskrylov.scores.images import SEED
 from crosskrylov.scores.store import ScoreStore
@@ -114,6 +116,11 @@ def main(arguments: list[str] | None = None) -> int:
         return _precompute(given)
     except CrosskrylovError as error:
         print(f"error: {error}", file=sys.stderr)
+    except OSError as error:
+        name = f" ({printable(error.filename)})" if isinstance(error.filename, str) else ""
+        print(f"error: {error.strerror or error}{name}", file=sys.stderr)
+    except MemoryError:
+        print("error: there is not enough memory; ask for fewer or smaller images", file=sys.stderr)
     except KeyboardInterrupt:
         print("interrupted: run the same command again to go on", file=sys.stderr)
     return 1
@@ -124,6 +131,7 @@ def _precompute(given: argparse.Namespace) -> int:
     if given.config is not None:
         from crosskrylov.planning.config import load_config
 
+        _refuse_imports(given.config)
         config = load_config(given.config)
     equation = dict(config.get("equation", {}))
     for key in ("stored_steps", "time_steps"):
@@ -163,6 +171,35 @@ def _precompute(given: argparse.Namespace) -> int:
     return _report(store)
 
 
+def _refuse_imports(path: Path) -> None:
+    """Raise `ConfigError` if a config names code of its own: this command runs none.
+
+    Found before the config is checked, which imports what it names.
+    """
+    import yaml
+
+    try:
+        entries = list(_entries(yaml.safe_load(path.read_text(encoding="utf-8"))))
+    except (OSError, ValueError, yaml.YAMLError, RecursionError):
+        return  # whoever reads it next says so
+    for keys, value in entries:
+        names_code = isinstance(value, str) and ":" in value and keys[-1:] != ("root",)
+        if names_code and keys[-1] in ("path", "method", "name"):
+            raise ConfigError(
+                f"{'.'.join(keys)} in {printable(path)} is {value!r}, which names code outside the "
+                "package; this command imports none: use a registered name."
+            )
+
+
+def _entries(value, keys: tuple = (), depth: int = 0):
+    """Yield keys and value of every entry of a config that is no mapping."""
+    if isinstance(value, dict) and depth < 50:
+        for key, inner in value.items():
+            yield from _entries(inner, (*keys, str(key)), depth + 1)
+    else:
+        yield keys, value
+
+
 def _march(section):
     from crosskrylov.scores.march_options import march_options
 
@@ -182,11 +219,13 @@ def _info(path: Path) -> int:
     steps = ", ".join(str(step) for step in store.manifest["steps"])
     print(f"{store.manifest['quantity']}, {store.manifest['dtype']}, shape {store.shape}")
     print(f"time steps {steps} of dt = {store.times[-1] / store.manifest['steps'][-1]:.6g}")
-    damaged = store.damaged()
-    if damaged:
-        listed = ", ".join(store.array_path(chunk).name for chunk in damaged[:5])
+    intact = {chunk for chunk in store.present() if store.is_intact(chunk)}
+    n_bad = store.n_chunks - len(intact)
+    if n_bad:
+        bad = (chunk for chunk in range(store.n_chunks) if chunk not in intact)
+        listed = ", ".join(store.array_path(chunk).name for chunk in islice(bad, 5))
         print(
-            f"error: {len(damaged)} of {store.n_chunks} chunks are missing or damaged ({listed}); "
+            f"error: {n_bad} of {store.n_chunks} chunks are missing or damaged ({listed}); "
             "run precompute again.",
             file=sys.stderr,
         )
@@ -200,14 +239,14 @@ def _report(store: ScoreStore) -> int:
     line = f"{summary['images']} images by {summary['method']} in {summary['seconds']:.1f} s"
     if summary["max_relative_residual"] is not None:
         line += f", largest relative residual {summary['max_relative_residual']:.1e}"
-    print(f"{line}: {store.path}")
+    print(f"{line}: {printable(store.path)}")
     failures = store.failures
     for failure in failures[:10]:
         print(f"no scores for {failure['name']}: {failure['reason']}", file=sys.stderr)
     if failures:
         print(
-            f"error: {len(failures)} of {len(store)} images have no scores (NaN in {store.path}, "
-            "listed in its chunk-*.json); the others are complete.",
+            f"error: {len(failures)} of {len(store)} images have no scores (NaN in "
+            f"{printable(store.path)}, listed in its chunk-*.json); the others are complete.",
             file=sys.stderr,
         )
     return 1 if failures else 0

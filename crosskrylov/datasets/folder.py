@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from crosskrylov.datasets.base import NO_LABEL, Item, Source, register, select_classes
-from crosskrylov.datasets.pixels import IMAGE_SUFFIXES, decode_image, fit
+from crosskrylov.datasets.pixels import IMAGE_SUFFIXES, read_square
 from crosskrylov.errors import ConfigError, DataError
+from crosskrylov.runtime.files import printable
 from crosskrylov.runtime.fingerprint import walk_files
 
 
@@ -50,28 +51,31 @@ class ImageFolder(Source):
 
     def read(self, index: int) -> Item:
         """Return image ``index``, cropped and resized, named by its relative path."""
-        name = self._files[index]
-        path = self.root / name
-        pixels = fit(
-            decode_image(path),
-            self.image_size,
-            path,
-            crop_size=self.crop_size,
-            upscale=self.upscale,
+        pixels = read_square(
+            self.file(index), self.image_size, crop_size=self.crop_size, upscale=self.upscale
         )
-        return Item(pixels, int(self._labels[index]), name)
+        return Item(pixels, int(self._labels[index]), printable(self._files[index]))
+
+    def file(self, index: int) -> Path:
+        """Return the file of image ``index``."""
+        return self.root / self._files[index]
+
+    def label(self, index: int) -> str | None:
+        """Return the class of image ``index``, None if there are no classes."""
+        return self.class_names[self._labels[index]] if self.class_names else None
 
 
 def list_images(root: Path) -> list[str]:
     """Return the relative paths of all image files below a folder, sorted.
 
     Hidden files and folders are left out (macOS puts "._" copies of every file on foreign disks),
-    and so is whatever does not end like an image. Links to folders are followed, once.
+    and so is whatever does not end like an image. Links to folders are followed, once. What ends
+    like an image and is no file (a pipe, a link to nothing) is listed: reading it says so.
 
     Raises
     ------
     DataError
-        If the folder is missing, is a file, or holds no image.
+        If the folder is missing, is a file, or holds no image, or one below it cannot be read.
     """
     if not root.exists():
         raise DataError(f"root is {root}, which does not exist: correct the path in the config.")

@@ -1,6 +1,9 @@
 """Initial log-density of an image over its own pixel plane (Eqs. 8-9 of docs/method.md)."""
 
-from typing import Literal
+import inspect
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -9,6 +12,18 @@ from scipy.stats import gaussian_kde
 from crosskrylov.errors import ConfigError, DataError, ShapeError
 
 Method = Literal["smoothed", "kde"]
+
+#: Smallest values of the numeric options; "above 0" is the smallest normal number.
+_LEAST = {
+    "intensity_offset": 0,
+    "n_samples": 2,
+    "jitter": 0,
+    "floor": np.finfo(float).tiny,
+    "bandwidth": np.finfo(float).tiny,
+}
+
+#: What a pixel may exceed 1 by: float32 rounds (x / 255 * 255) so.
+_ROUNDING = 1e-6
 
 
 def unit_spacing(height: int, width: int) -> float:
@@ -23,13 +38,122 @@ def scott_bandwidth(n_samples: int) -> float:
     return float(n_samples) ** (-1.0 / 6.0)
 
 
+def checked_images(images) -> np.ndarray:
+    """Return ``images`` as an array [N, C, H, W]; refuse what would be read as other pixels.
+
+    Axis 1 counts the channels, 1 (grey) or 3 (colour), whatever the other axes are: an array
+    [N, 3, H, 3] has three channels.  Every other array is refused, with the mend where it can be
+    guessed (channels last, transparency, a missing axis).  Pixels are floating-point numbers or
+    booleans; whole numbers are refused even where they are only 0 and 1, since those are almost
+    black in eight bits.  Values are not looked at: see `value_problem`.
+
+    Raises
+    ------
+    ShapeError
+        If the axes are others.
+    DataError
+        If the numbers are no pixels (whole, complex, objects, text, masked).
+    """
+    try:
+        array = np.asarray(images)
+    except (TypeError, ValueError, RuntimeError) as error:  # ragged lists; tensors of a GPU
+        raise DataError(
+            f"Images cannot be read as an array ({error}): give one array of shape (N, C, H, W)."
+        ) from None
+    _check_axes(array.shape)
+    kind = array.dtype.kind
+    if kind in "iu":
+        top = 255 if array.dtype.itemsize == 1 or array.max() <= 255 else 65535
+        raise DataError(
+            f"Images have dtype {array.dtype}, but pixels are floating-point numbers in [0, 1]: "
+            f"divide by {top}{' (or make a mask of 0 and 1 boolean)' if array.max() <= 1 else ''}."
+        )
+    if kind not in "fb":
+        raise DataError(
+            f"Images have dtype {array.dtype}, but pixels are floating-point numbers in [0, 1]: "
+            "convert them to float32."
+        )
+    if np.ma.is_masked(images):
+        raise DataError("Images have masked pixels: fill them in (images.filled(...)).")
+    return array
+
+
+def _check_axes(shape: tuple[int, ...]) -> None:
+    wanted = f"Images need shape (N, C, H, W) with C = 1 or 3, but the array has {shape}"
+    if len(shape) == 3:
+        raise ShapeError(
+            f"{wanted}: add an axis, images[:, None] to grey images or image[None] to a single one."
+        )
+    if len(shape) != 4 or 0 in shape:
+        raise ShapeError(f"{wanted}.")
+    if shape[1] in (1, 3):
+        return
+    if shape[1] == 4 and shape[3] not in (1, 3):
+        raise ShapeError(f"{wanted}: composite transparent images on white, and drop channel 4.")
+    if shape[3] in (1, 3, 4):
+        raise ShapeError(
+            f"{wanted}: the channels are last, transpose to [N, C, H, W] "
+            "(images.transpose(0, 3, 1, 2))."
+        )
+    raise ShapeError(f"{wanted}: axis 1 has to count the channels.")
+
+
+def value_problem(image: np.ndarray) -> str | None:
+    """Return what is wrong with an image's values and how to mend it; None if they are pixels."""
+    low, high = float(image.min()), float(image.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return "holds values that are not finite: repair or remove it"
+    if low >= 0 and high <= 1 + _ROUNDING:
+        return None
+    mend = "rescale it"
+    if low >= 0 and high <= 65535:
+        mend = f"divide by {255 if high <= 255 else 65535}"
+    elif low >= -1 and high <= 1:
+        mend = "map [-1, 1] to [0, 1] by (x + 1) / 2"
+    return f"has minimum {low:.3g} and maximum {high:.3g}, but pixels are in [0, 1]: {mend}"
+
+
+def density_options(section: Mapping | None = None) -> dict[str, Any]:
+    """Return the options of `initial_log_density` that a config section describes, all of them.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown or a value impossible.
+    """
+    parameters = inspect.signature(initial_log_density).parameters
+    options = {key: p.default for key, p in parameters.items() if key not in ("images", "seed")}
+    for key, value in (section or {}).items():
+        if key not in options:
+            raise ConfigError(
+                f"density.{key} is no option of the density; known are {', '.join(options)}."
+            )
+        options[key] = value
+    for key, allowed in (("method", ("smoothed", "kde")), ("channels", ("mean", "each"))):
+        if options[key] not in allowed:
+            raise ConfigError(
+                f"density.{key} is {options[key]!r}; allowed are {allowed[0]!r} and {allowed[1]!r}."
+            )
+    for key, least in _LEAST.items():
+        value = options[key]
+        if key == "bandwidth" and value is None:
+            continue
+        if not isinstance(value, int | float | np.number) or not least <= value < math.inf:
+            raise ConfigError(
+                f"density.{key} is {value!r}; it must be a finite number of at least {least:.3g}."
+            )
+    if options["n_samples"] != int(options["n_samples"]):
+        raise ConfigError(f"density.n_samples is {options['n_samples']}; it must be whole.")
+    return options
+
+
 def intensity(images: np.ndarray, channels: Literal["mean", "each"]) -> np.ndarray:
     """Return the intensity fields whose log-densities are marched.
 
     Parameters
     ----------
     images : ndarray, shape (N, C, H, W)
-        Images in [0, 1].
+        Images in [0, 1]; see `checked_images` and `value_problem` for what is refused.
     channels : {"mean", "each"}
         "mean" reads an image as one density (the channels' mean); "each" gives every channel a
         density of its own, field n * C + c belonging to channel c of image n.
@@ -38,17 +162,11 @@ def intensity(images: np.ndarray, channels: Literal["mean", "each"]) -> np.ndarr
     -------
     ndarray, float64, shape (N, H, W) or (N * C, H, W)
     """
-    images = np.asarray(images)
-    if images.ndim != 4:
-        raise ShapeError(f"Images need shape (N, C, H, W), but the array has {images.shape}.")
-    if not np.isfinite(images).all():
-        bad = np.flatnonzero(~np.isfinite(images).all(axis=(1, 2, 3)))
-        raise DataError(
-            f"Image number {bad[0]} holds values that are not finite ({bad.size} such images); "
-            "remove or repair it."
-        )
-    if images.min() < 0:
-        raise DataError(f"Images need values in [0, 1], but the minimum is {images.min():.3g}.")
+    images = checked_images(images)
+    for number, image in enumerate(images):
+        problem = value_problem(image)
+        if problem is not None:
+            raise DataError(f"Image number {number} {problem}.")
     if channels == "mean":
         return images.astype(np.float64).mean(axis=1)
     if channels == "each":
@@ -103,8 +221,9 @@ def initial_log_density(
 
     Raises
     ------
-    DataError
-        If an image is not finite or negative.
+    ShapeError, DataError
+        If the array is not made of pixels in [0, 1] (see `intensity`), or an image has no
+        intensity to estimate a density from.
     ConfigError
         If the method is unknown, or "kde" has no seed.
     """
@@ -112,6 +231,11 @@ def initial_log_density(
     height, width = fields.shape[1:]
     spacing = unit_spacing(height, width)
     factor = scott_bandwidth(n_samples) if bandwidth is None else float(bandwidth)
+    if intensity_offset == 0 and not fields.any(axis=(1, 2)).all():
+        raise DataError(
+            "An image (or a channel of it) is black, and density.intensity_offset is 0: raise the "
+            "offset, or remove the image."
+        )
     if method == "smoothed":
         estimate = [_smoothed(f + intensity_offset, spacing, factor, jitter) for f in fields]
     elif method == "kde":
@@ -128,6 +252,11 @@ def initial_log_density(
         raise ConfigError(f"density.method is {method!r}; allowed are 'smoothed' and 'kde'.")
     density = np.maximum(np.stack(estimate), floor)
     density /= density.sum(axis=(1, 2), keepdims=True) * spacing**2
+    if not np.isfinite(density).all():
+        raise DataError(
+            "The density of an image is not finite: check density.intensity_offset, jitter, floor "
+            "and bandwidth."
+        )
     return np.log(density)
 
 
@@ -167,4 +296,10 @@ def _sampled_kde(weights, spacing, factor, jitter, n_samples, rng):
     upper = (np.array(weights.shape)[:, None] - 1) * spacing
     samples = np.clip(samples + jitter * rng.standard_normal(samples.shape), 0.0, upper)
     grid = np.indices(weights.shape).reshape(2, -1) * spacing
-    return gaussian_kde(samples, bw_method=factor)(grid).reshape(weights.shape)
+    try:
+        return gaussian_kde(samples, bw_method=factor)(grid).reshape(weights.shape)
+    except np.linalg.LinAlgError:
+        raise DataError(
+            "An image has its intensity on a line or in one point, from which no kernel density "
+            "can be estimated: raise density.intensity_offset or density.jitter."
+        ) from None

@@ -10,6 +10,7 @@ from scipy.integrate import quad
 from crosskrylov.equation.density import unit_spacing
 from crosskrylov.equation.stencil import BOUNDARIES, BorderGradient, Boundary, gradient
 from crosskrylov.errors import ConfigError
+from crosskrylov.runtime.declared import did_you_mean
 
 #: What the section ``equation`` of a configuration leaves out; the authors' setting.
 DEFAULTS = {
@@ -262,6 +263,58 @@ def problem_from_config(equation: Mapping, height: int, width: int) -> FokkerPla
         boundary=equation["boundary"],
         border_gradient=equation["border_gradient"],
     )
+
+
+#: Keys of the config section, and of the sections inside it.
+_KEYS = {
+    "equation": (
+        *("final_time", "time_steps", "stored_steps", "boundary", "border_gradient"),
+        *("diffusion", "drift"),
+    ),
+    "equation.diffusion": ("kind", "g", "sigma", "beta_min", "beta_max", "path"),
+    "equation.drift": ("kind", "rate", "center", "beta_min", "beta_max", "path"),
+}
+_TEXTS = ("kind", "path", "boundary", "border_gradient")
+_WHOLE = ("time_steps", "stored_steps")
+#: Beyond it no number means anything here, and its square may be no number at all.
+_LARGEST = 1e100
+_ANY_SIGN = ("rate", "center")
+
+
+def check_equation(equation: Mapping, name: str = "equation") -> None:
+    """Check a section ``equation`` that did not go through the config's schema.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown, a number is not finite or not positive, or more steps are to be stored
+        than there are.
+    """
+    for key, value in equation.items():
+        if key not in _KEYS[name]:
+            hint = did_you_mean(key, _KEYS[name])
+            raise ConfigError(f"{name}.{key} is unknown{hint}; known are {', '.join(_KEYS[name])}.")
+        if key in ("diffusion", "drift"):
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"{name}.{key} is {value!r}; it must be a section with a kind.")
+            check_equation(value, f"{name}.{key}")
+        elif key not in _TEXTS:
+            _check_number(f"{name}.{key}", key, value)
+    stored, steps = equation.get("stored_steps"), {**DEFAULTS, **equation}["time_steps"]
+    if stored is not None and stored > steps:
+        raise ConfigError(
+            f"equation.stored_steps is {stored}, but equation.time_steps is only {steps}: lower "
+            "the one or raise the other."
+        )
+
+
+def _check_number(name: str, key: str, value) -> None:
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number or not abs(value) < _LARGEST or (value <= 0 and key not in _ANY_SIGN):
+        kind = "a number" if key in _ANY_SIGN else "a number above 0"
+        raise ConfigError(f"{name} is {value!r}; it must be {kind}, below {_LARGEST:g}.")
+    if key in _WHOLE and value != int(value):
+        raise ConfigError(f"{name} is {value!r}; it must be a whole number.")
 
 
 def evenly_spaced_steps(time_steps: int, count: int) -> np.ndarray:

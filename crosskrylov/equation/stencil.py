@@ -125,6 +125,10 @@ class FivePointStencil:
         """Return the systems selected by ``index`` along the first batch axis."""
         return FivePointStencil(*(a[index] for a in self.arrays()))
 
+    def mean(self) -> "FivePointStencil":
+        """Return the mean of the systems along the first batch axis."""
+        return FivePointStencil(*(a.mean(axis=0) for a in self.arrays()))
+
     def apply(self, field: Array) -> Array:
         """Return A x for every system; ``field`` has shape (..., H, W) or broadcasts to it."""
         out = self.center * field

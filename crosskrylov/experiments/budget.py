@@ -108,7 +108,7 @@ def sample_budget(
     image_shape: tuple[int, int, int],
     training: Mapping,
     seed: int,
-    sampler: str | None = None,
+    sampler: str | Mapping | None = None,
     function_evaluations: int | None = None,
     training_images: np.ndarray | None = None,
 ) -> Samples:
@@ -129,13 +129,14 @@ def sample_budget(
     sampler, function_evaluations : optional
         Those of ``training.budget`` by default.
     training_images : ndarray, shape (N, C, H, W), optional
-        Needed for the filters of PDS only.
+        Needed by PDS, for its filters, and by the samplers that declare that they need images.
     """
     options = training["budget"]
-    filters = None
+    filters = images = None
     if training_images is not None:
+        images = torch.as_tensor(training_images) * 2 - 1
         filters = preconditioner_from_images(
-            torch.as_tensor(training_images) * 2 - 1,
+            images,
             alpha=training["samplers"]["pds_alpha"],
             n_images=training["samplers"]["pds_images"],
         )
@@ -149,4 +150,5 @@ def sample_budget(
         stream_seed(seed, "sampling"),
         preconditioner=filters,
         corrector_snr=training["samplers"]["langevin_snr"],
+        training_images=images,
     )

@@ -19,6 +19,7 @@ from crosskrylov.errors import ConfigError, CrosskrylovError, DataError
 from crosskrylov.planning.defaults import insert_defaults
 from crosskrylov.planning.messages import dotted, kind, reporting_order, sentence, shown, under
 from crosskrylov.planning.runs import PARAMETERS_OF_KIND
+from crosskrylov.planning.samplers import check_samplers
 from crosskrylov.planning.sources import check_source
 from crosskrylov.planning.training_rules import check_training
 from crosskrylov.solvers.index import solver_entry
@@ -329,4 +330,5 @@ _CONNECTIONS = (
     _check_solvers,
     _check_references,
     check_training,
+    check_samplers,
 )

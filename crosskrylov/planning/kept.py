@@ -26,6 +26,7 @@ from crosskrylov.planning.fingerprints import (
 )
 from crosskrylov.planning.runs import equation, runs
 from crosskrylov.planning.solvers import baseline_solver
+from crosskrylov.planning.sources import frechet_features
 from crosskrylov.planning.studies import (
     StudyRule,
     studies_on,
@@ -235,7 +236,7 @@ def _training_step(
         "targets": lambda: training.targets_of(config, experiment, model),
         "n_images": lambda: len(config["training"]["single_image"]["images"]),
         "sampler": lambda: config["training"]["budget"]["sampler"],
-        "features": lambda: training.frechet_features(config, images),
+        "features": lambda: frechet_features(config, images),
         "metrics": lambda: config["metrics"],
         "state": lambda: f"{folder}state",
         "embedded_steps": lambda: training.embedded_steps(config, experiment, model),

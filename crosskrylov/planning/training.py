@@ -18,7 +18,7 @@ from crosskrylov.learning.objectives.index import (
     registered_models,
 )
 from crosskrylov.planning.publishing import is_published
-from crosskrylov.planning.runs import expand_runs, image_set, runs
+from crosskrylov.planning.runs import expand_runs, runs
 
 #: Folder of one training run.
 RUN = "results/training/{experiment}/{images}/{model}/seed{seed}/"
@@ -109,14 +109,6 @@ def run_columns(config: Mapping, experiment: str, images: str, model: str, seed:
         "model": model,
         "seed": int(seed),
     }
-
-
-def frechet_features(config: Mapping, images: str) -> str:
-    """Return the features of the Fréchet distance: ``auto`` goes by the source of the images."""
-    chosen = config["metrics"]["frechet_features"]
-    if chosen != "auto":
-        return chosen
-    return "digit_classifier" if image_set(config, images)["source"] == "digits" else "haar"
 
 
 # --- files that a run needs -----------------------------------------------------------------------

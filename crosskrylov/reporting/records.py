@@ -12,7 +12,7 @@ from typing import Any
 
 from crosskrylov.errors import DataError
 from crosskrylov.runtime.files import read_json, read_tsv
-from crosskrylov.runtime.provenance import machine_id
+from crosskrylov.runtime.machine_id import machine_id
 
 #: A run whose files are larger (a row per pair of images, say) is not kept, in bytes.
 LARGEST_RECORD = 300_000

@@ -7,29 +7,106 @@ half-written artifact behind, and an older artifact stays intact until the new o
 
 import errno
 import glob
+import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import uuid
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+try:
+    import fcntl
+except ImportError:  # not a Unix
+    fcntl = None
 
 from crosskrylov.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+#: What libraries with their own error types (safetensors, torch) and NumPy, which keeps no number,
+#: say of a full disk: "No space left on device", "400 requested and 0 written".
+_DISK_FULL_TEXT = re.compile(r"No space left on device|\d+ requested and \d+ written")
+
+#: Name of the file inside a folder that `locked` holds.
+LOCK = ".lock"
 
 #: In the names of temporary files: on a shared disk, process numbers mean nothing without it.
 _HOST = platform.node().replace(os.sep, "-") or "host"
+
+
+def printable(name: str | os.PathLike) -> str:
+    r"""Return a file name as text that can be printed and stored; ``\n`` for what cannot be."""
+    text = os.fspath(name)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+@contextmanager
+def locked(folder: str | os.PathLike) -> Iterator[None]:
+    """Keep every other process out of ``folder`` that asks for it by this function.
+
+    The lock is the system's, on a hidden file inside, and ends with the process however that ends;
+    the file names the process for the others' message.  It is held against other threads too.
+    Where the file system knows no locks, or the system none at all, nothing is held.
+
+    Raises
+    ------
+    DataError
+        If somebody else holds it, or the folder cannot be written to.
+    """
+    file = Path(folder) / LOCK
+    with _explaining(file):
+        while True:
+            descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                _lock(descriptor, Path(folder))
+                if _is_still(descriptor, file):  # not removed by its last holder since we opened it
+                    break
+            except BaseException:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)
+    try:
+        with suppress(OSError):  # a full disk: the name is only for the message
+            os.truncate(descriptor, 0)
+            os.write(descriptor, f"process {os.getpid()} on {_HOST}".encode())
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _is_still(descriptor: int, file: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), file.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _lock(descriptor: int, folder: Path) -> None:
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace") or "another process"
+        raise DataError(
+            f"{printable(folder)} is being written by {holder}: wait for it, or choose another "
+            "folder."
+        ) from None
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
 
 
 @contextmanager
@@ -99,16 +176,24 @@ def _partial_sibling(target: Path) -> Iterator[Path]:
     owner = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
     partial = target.with_name(f".{target.stem}.{_HOST}.{owner}.partial{target.suffix}")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(target)
-        yield partial
+        with _explaining(target, partial):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _remove_abandoned(target)
+            yield partial
+    finally:
+        _remove(partial)
+
+
+@contextmanager
+def _explaining(target: Path, partial: Path | None = None) -> Iterator[None]:
+    """Turn errors that mean that ``target`` cannot be written into one sentence."""
+    try:
+        yield
     except Exception as error:
         explanation = _explained(error, target, partial)
         if explanation is None:
             raise
         raise explanation from error
-    finally:
-        _remove(partial)
 
 
 def _remove_abandoned(target: Path) -> None:
@@ -131,23 +216,26 @@ def _is_running(process: int) -> bool:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    elif path.exists():
+    try:
         path.unlink()
+    except (IsADirectoryError, PermissionError):  # macOS says the latter of folders
+        shutil.rmtree(path, ignore_errors=True)
+    except OSError:
+        pass  # not there, or what kept it from being made keeps it from being looked up
 
 
-def _explained(error: Exception, target: Path, partial: Path) -> DataError | None:
+def _explained(error: Exception, target: Path, partial: Path | None) -> DataError | None:
     """Return a one-sentence `DataError` if ``error`` means that ``target`` cannot be written."""
-    # Libraries with their own error types (safetensors, torch) pass the system's text on.
-    if getattr(error, "errno", None) in _DISK_FULL or "No space left on device" in str(error):
+    if getattr(error, "errno", None) in _DISK_FULL or _DISK_FULL_TEXT.search(str(error)):
         return DataError(
-            f"The disk is full: {target} could not be written; free some space and run again "
-            f"(nothing was left half-written)."
+            f"The disk is full: {printable(target)} could not be written; free some space and run "
+            "again (nothing was left half-written)."
         )
-    concerned = {str(partial), str(target), str(target.parent)}
+    concerned = {str(path) for path in (partial, target, *target.parents)}
     if isinstance(error, OSError) and str(error.filename) in concerned:
-        return DataError(f"Cannot write {target}: {error.strerror}; choose another folder.")
+        return DataError(
+            f"Cannot write {printable(target)}: {error.strerror}; choose another folder."
+        )
     return None
 
 
@@ -209,8 +297,16 @@ def load_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
         ) from error
 
 
+def file_sha256(path: str | os.PathLike) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def write_json(path: str | os.PathLike, value: Any) -> None:
     """Write ``value`` as indented UTF-8 JSON, atomically; NumPy numbers and arrays are converted.
+
+    File names that are no UTF-8 (lone surrogates in Python) are escaped and read back unchanged.
 
     Raises
     ------
@@ -221,7 +317,7 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
     """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
     with atomic_path(path) as partial:
-        partial.write_text(text + "\n", encoding="utf-8")
+        partial.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def _plain(value: Any) -> Any:

@@ -1,13 +1,12 @@
 """Which machine, software and source revision made a result."""
 
-import hashlib
-import os
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from crosskrylov import __version__
+from crosskrylov.runtime.machine_id import machine_id, memory_gib, processor
 from crosskrylov.runtime.measurement import available_cores
 
 #: Packages whose version can change a number or a time.
@@ -26,9 +25,9 @@ def machine() -> dict[str, str]:
         "crosskrylov": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
+        "processor": processor(),
         "cores": str(available_cores()),
-        "memory_gib": _memory_gib(),
+        "memory_gib": memory_gib(),
         "machine_id": machine_id(),
     }
     for package in PACKAGES:
@@ -37,52 +36,6 @@ def machine() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return {name: value for name, value in facts.items() if value}
-
-
-def machine_id() -> str:
-    """Return which machine this is: times measured under two ids are never set against each other.
-
-    A digest of processor, usable cores, memory and the system's own identity, from which no name
-    can be read back.  A container that is made anew each time is another machine each time: what it
-    shares its processor with is not known.
-
-    Returns
-    -------
-    str
-        12 hexadecimal digits.
-    """
-    memory = _memory_gib().partition(".")[0]  # the kernel keeps a little more or less for itself
-    text = "\n".join(
-        ("crosskrylov", _processor(), str(available_cores()), memory, _host_identity())
-    )
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _host_identity() -> str:
-    """Return the system's number and name; containers of one image share the number."""
-    try:
-        number = Path("/etc/machine-id").read_text().strip()
-    except OSError:
-        number = ""
-    return f"{number} {platform.node()}"
-
-
-def _processor() -> str:
-    """Return the processor's model name, from the system's own list where it has one."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def _memory_gib() -> str:
-    try:
-        return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f}"
-    except (ValueError, OSError, AttributeError):
-        return ""
 
 
 def revision(folder: str | Path = ".", ignoring: str = "") -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from crosskrylov.errors import ConfigError, DataError
 from crosskrylov.runtime.files import atomic_folder, write_json
 from crosskrylov.scores.engine_options import EngineOptions
-from crosskrylov.scores.store import MANIFEST, ScoreStore
+from crosskrylov.scores.store import MANIFEST, NAMES, ScoreStore
 from crosskrylov.scores.stream import MAX_CHUNK_IMAGES
 
 
@@ -60,27 +60,38 @@ def gather_scores(parts: Sequence[Path], output: Path) -> ScoreStore:
         raise DataError("There are no parts to gather: compute them first.")
     first = stores[0].manifest
     same = ("quantity", "item_shape", "dtype", "steps", "times", "chunk_images")
+    offset = first["settings"].get("first_image")
     for store in stores:
-        if any(store.manifest[key] != first[key] for key in same):
+        expected = {**first["settings"]} | ({} if offset is None else {"first_image": offset})
+        if (
+            any(store.manifest[key] != first[key] for key in same)
+            or store.manifest["settings"] != expected
+        ):
             raise DataError(f"{store.path} was made with other settings than {stores[0].path}.")
         damaged = store.damaged()
         if damaged:
             raise DataError(f"{store.array_path(damaged[0])} is missing or damaged; make it again.")
-    manifest = {
-        **first,
-        "n_images": sum(len(store) for store in stores),
-        "fingerprint": "-".join(store.manifest["fingerprint"][:16] for store in stores),
-    }
+        offset = None if offset is None else offset + len(store)
+    # of the settings of the first part, and so what the whole would be if made in one
+    manifest = {**first, "n_images": sum(len(store) for store in stores)}
+    numbered = first["settings"]["images"]["source"] == "array"
     with atomic_folder(output) as folder:
         whole, number, offset = ScoreStore(folder, manifest), 0, 0
         write_json(folder / MANIFEST, manifest)
+        if not numbered:
+            write_json(folder / NAMES, [name for store in stores for name in store.names])
         for store in stores:
             for chunk in range(store.n_chunks):
                 _link_or_copy(store.array_path(chunk), whole.array_path(number))
-                record = store.record(chunk)
+                record = store.record(chunk) | {"fingerprint": first["fingerprint"]}
                 record["first_image"] += offset
                 for failure in record["failures"]:
                     failure["image"] += offset
+                if numbered:  # within the part
+                    for row, about in enumerate(record["images"], record["first_image"]):
+                        about["name"] = str(row)
+                    for failure in record["failures"]:
+                        failure["name"] = str(failure["image"])
                 write_json(whole.record_path(number), record)
                 number += 1
             offset += len(store)

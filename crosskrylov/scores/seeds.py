@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crosskrylov.equation.likeness import feature_distances, mean_free
 from crosskrylov.errors import ConfigError, DataError, ShapeError
 
 #: Seed images where nobody says how many.
@@ -84,40 +85,6 @@ class SeedAssignment:
             raise DataError(
                 f"A seed assignment lacks the key {error}; select the seeds again."
             ) from error
-
-
-def mean_free(features: np.ndarray) -> np.ndarray:
-    """Return the features as rows without their means, float64, shape (N, n)."""
-    features = np.asarray(features, dtype=np.float64)
-    if features.ndim < 2 or features.shape[0] == 0:
-        raise ShapeError(
-            f"Features need one row per image, shape (N, ...) with N >= 1; found {features.shape}."
-        )
-    rows = features.reshape(len(features), -1)
-    finite = np.isfinite(rows).all(axis=1)
-    if not finite.all():
-        raise DataError(
-            f"The features of image {int(np.flatnonzero(~finite)[0])} are not finite; remove or "
-            "repair the image."
-        )
-    rows = rows - rows.mean(axis=1, keepdims=True)
-    # what is left of a constant image is rounding, and rounding has no direction
-    scale = np.abs(features.reshape(len(features), -1)).max(axis=1, keepdims=True)
-    rows[np.abs(rows).max(axis=1) <= 1e-13 * scale[:, 0]] = 0.0
-    return rows
-
-
-def feature_distances(targets: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-    """Return the distances (Eq. 22) between mean-free features: (N, n), (S, n) to (N, S)."""
-    # one product of matrices: scipy.spatial.distance.cdist gives the same up to rounding, but takes
-    # 3 to 8 times as long (200 to 1,000 images of 16 x 16 to 3 x 32 x 32 values, one core)
-    size, seed_size = np.linalg.norm(targets, axis=1), np.linalg.norm(seeds, axis=1)
-    total = size[:, None] ** 2 + seed_size[None, :] ** 2
-    squared = total - 2.0 * targets @ seeds.T
-    # what is below this is cancellation in the line above, not likeness
-    squared[squared < 1e-14 * total] = 0.0
-    scale = np.where(size[:, None] > 0.0, size[:, None], seed_size[None, :])
-    return np.divide(np.sqrt(squared), scale, out=np.zeros_like(squared), where=scale > 0.0)
 
 
 def select_seeds(

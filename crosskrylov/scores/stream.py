@@ -1,8 +1,8 @@
 """Scores of any number of images through a fixed amount of memory, chunk by chunk onto disk."""
 
-import hashlib
 import json
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,21 +18,23 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 import crosskrylov
-from crosskrylov.datasets.pixels import COLOR
-from crosskrylov.equation.density import initial_log_density
+from crosskrylov.datasets.pixels import COLOR, DecodingMemory, decoding_within
+from crosskrylov.equation.density import density_options, initial_log_density
 from crosskrylov.equation.problem import (
     DEFAULTS,
     FokkerPlanckProblem,
+    check_equation,
     evenly_spaced_steps,
     problem_from_config,
 )
 from crosskrylov.equation.stencil import score
-from crosskrylov.errors import ConfigError, CrosskrylovError, DataError
-from crosskrylov.runtime.files import write_json
+from crosskrylov.errors import ConfigError, CrosskrylovError
+from crosskrylov.runtime.files import printable
 from crosskrylov.scores.engine_options import EngineOptions
 from crosskrylov.scores.images import SEED, Images, as_images
 from crosskrylov.scores.march_options import MarchOptions
-from crosskrylov.scores.store import FORMAT, MANIFEST, ScoreStore
+from crosskrylov.scores.resuming import open_or_create, written_folder
+from crosskrylov.scores.store import ScoreStore
 
 logger = logging.getLogger(__name__)
 
@@ -43,12 +45,13 @@ _WORKING_FIELDS = 18
 
 
 class _Sizes(NamedTuple):
-    """Worker threads, images per block and per chunk, and the most that a chunk may have."""
+    """Worker threads, images per block and per chunk, the most of a chunk, bytes for decoding."""
 
     workers: int
     block: int
     chunk: int
     most: int
+    decoding: int
 
 
 @dataclass
@@ -87,8 +90,34 @@ class _Plan:
         fields = _WORKING_FIELDS + 4 * len(self.steps)
         return 8 * fields * self.channels * self.problem.height * self.problem.width
 
+    def settings(self, equation: Mapping) -> dict[str, Any]:
+        """Return everything that the numbers depend on beside the images, defaults filled in."""
+        problem, diffusion = self.problem, dict(equation.get("diffusion", {}))
+        g = [float(problem.diffusion.coefficient(problem.time(step))) for step in self.steps]
+        diffusion |= {"g": g[0] if problem.diffusion.constant else g}
+        settings = {
+            "images": self.images.identity(),
+            "equation": {
+                "final_time": problem.final_time,
+                "time_steps": problem.time_steps,
+                "stored_steps": len(self.steps),
+                "boundary": problem.boundary,
+                "border_gradient": problem.border_gradient,
+                "diffusion": {"kind": DEFAULTS["diffusion"]["kind"]} | diffusion,
+                "drift": {"kind": DEFAULTS["drift"]["kind"]} | dict(equation.get("drift", {})),
+            },
+            "density": self.density,
+            "engine": self.options.identity(problem),
+            "version": crosskrylov.__version__,
+        }
+        if self.density["method"] == "kde":
+            settings["first_image"] = self.first_image  # the draws depend on it
+        if settings["engine"]["method"] in ("batched", "solver"):
+            settings["march"] = asdict(self.march)
+        return json.loads(json.dumps(settings, sort_keys=True, default=str))
+
     def sizes(self) -> _Sizes:
-        """Return what fits the memory budget.
+        """Return what fits the memory budget; a third of it is for decoding files.
 
         Raises
         ------
@@ -96,6 +125,10 @@ class _Plan:
             If the budget does not hold a single image.
         """
         options = self.options
+        if not math.isfinite(options.memory_mb):
+            raise ConfigError(
+                f"engine.memory_mb is {options.memory_mb}; it must be a finite number."
+            )
         budget = int(options.memory_mb * 1e6)
         least = self.chunk_bytes_per_image + self.block_bytes_per_image
         if budget < least:
@@ -104,19 +137,24 @@ class _Plan:
                 f"{self.problem.height} x {self.problem.width} pixels needs {least / 1e6:.3g} MB; "
                 "raise it, or store fewer steps."
             )
+        # files are larger than the images that they become, and come before all else
+        reserved = min(budget // 3, budget - least) if self.images.decodes else 0
+        budget -= reserved
         block = max(1, options.n_block(self.problem) // self.channels)
         most = (budget - self.chunk_bytes_per_image) // self.block_bytes_per_image
         workers = min(options.n_workers, most)
         block = max(1, min(block, most // workers))
         left = budget - workers * block * self.block_bytes_per_image
         fitting = max(1, left // self.chunk_bytes_per_image)
-        chunk = options.chunk_images or min(fitting, MAX_CHUNK_IMAGES, self.images.shape[0])
+        chunk = options.chunk_images or min(fitting, MAX_CHUNK_IMAGES)
         if chunk > fitting:
             raise ConfigError(
                 f"engine.chunk_images is {chunk}, but engine.memory_mb {options.memory_mb:g} holds "
                 f"only {fitting} images at a time; lower the one or raise the other."
             )
-        return _Sizes(workers, block, chunk, fitting)
+        in_chunk = min(chunk, self.images.shape[0])
+        decoding = reserved + left - in_chunk * self.chunk_bytes_per_image
+        return _Sizes(workers, block, chunk, fitting, decoding)
 
 
 def precompute_scores(
@@ -140,8 +178,9 @@ def precompute_scores(
     Parameters
     ----------
     images : path, list of paths, ndarray [N, C, H, W] or mapping
-        Image files and folders; pixels in [0, 1]; or a source of `crosskrylov.datasets` with its
-        options, such as ``{"source": "photos", "image_size": 32, "n_images": 1000, "seed": 17}``.
+        Image files and folders; floating-point pixels in [0, 1], C = 1 (grey) or 3 (colour); or a
+        source of `crosskrylov.datasets` with its options, such as ``{"source": "photos",
+        "image_size": 32, "n_images": 1000, "seed": 17}``.
     output : path-like
         Folder of the scores (see `ScoreStore`).
     size : int, optional
@@ -174,104 +213,78 @@ def precompute_scores(
     ------
     ConfigError
         If an option is impossible, or the memory budget does not hold one image.
+    ShapeError, DataError
+        If an array is not made of pixels (see `crosskrylov.equation.density.checked_images`).
     DataError
-        If the disk is full, or ``output`` holds something else.
+        If the disk is full, ``output`` holds something else, or somebody else is writing it.
 
     Notes
     -----
+    Images are known by relative name and content: a folder may be moved, and images that were added
+    to it are computed and appended, whatever their names.  Images that are gone or have changed are
+    refused, as other settings are, unless ``overwrite`` is given.  An image that cannot be read is
+    a failure of that image alone, whatever the reason, and is tried again by the next run.
+
     A chunk of images is computed by ``workers`` threads, each on blocks of images with one thread
     per operation, and written at once.  Results depend neither on the number of workers nor, beyond
     rounding, on the sizes of chunks and blocks; a repeated run is bit-identical.
     """
     options = EngineOptions.from_config(engine)
-    source = as_images(images, size, color)
     equation = dict(equation or {})
+    check_equation(equation)
+    density = density_options(density)
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ConfigError(f"seed is {seed!r}; it must be a whole number of at least 0.")
+    source = as_images(images, size, color)
     problem = problem_from_config(equation, *source.shape[2:])
     stored_steps = int({**DEFAULTS, **equation}["stored_steps"])
     steps = evenly_spaced_steps(problem.time_steps, stored_steps)
-    density = {**(density or {})}
-    if density.get("method") == "kde":
+    _check_diffusion(problem, steps)
+    if density["method"] == "kde":
         density["seed"] = seed
     plan = _Plan(source, problem, steps, density, options, march or MarchOptions(), first_image)
     sizes = plan.sizes()
-    store = _open_or_create(Path(output), plan, equation, sizes, overwrite)
-    todo = [
-        number
-        for number in range(store.n_chunks)
-        if not store.is_intact(number) or store.record(number)["failures"]
-    ]
-    done = sum(len(store.rows(n)) for n in range(store.n_chunks)) - sum(
-        len(store.rows(n)) for n in todo
-    )
-    bar = tqdm(
-        total=len(store), initial=done, unit="image", disable=not progress, dynamic_ncols=True
-    )
     method = options.resolved_method(problem)
-    bar.set_description(method)
-    with bar, _one_thread_per_operation(), _Workers(plan, sizes) as workers:
-        for number in todo:
-            started = time.perf_counter()
-            values, record = workers.compute(store.rows(number), bar.update)
-            record |= {"method": method, "seconds": time.perf_counter() - started}
-            store.write_chunk(number, values, record)
-            if on_chunk is not None:
-                on_chunk(number)
+    if method == "solver":  # one that cannot be made is found before anything is written
+        options.make_engine(problem, steps, plan.march)
+    with written_folder(Path(output)):
+        store, kept = open_or_create(Path(output), plan, plan.settings(equation), sizes, overwrite)
+        todo = [number for number in range(store.n_chunks) if number not in kept.complete]
+        left = sum(len(store.rows(number)) for number in todo)
+        bar = tqdm(
+            total=len(store),
+            initial=len(store) - left,
+            unit="image",
+            disable=not progress,
+            dynamic_ncols=True,
+        )
+        bar.set_description(method)
+        with bar, _one_thread_per_operation(), _Workers(plan, sizes) as workers:
+            for number in todo:
+                started = time.perf_counter()
+                old = kept.partial.get(number)
+                before = store.chunk(number) if old else None
+                values, record = workers.compute(store.rows(number), bar.update, before, old)
+                seconds = time.perf_counter() - started + (old["seconds"] if old else 0.0)
+                store.write_chunk(number, values, record | {"method": method, "seconds": seconds})
+                if on_chunk is not None:
+                    on_chunk(number)
     return ScoreStore.open(output)
 
 
-def _open_or_create(output, plan, equation, sizes, overwrite) -> ScoreStore:
-    """Return the store in ``output``, a new one if there is none."""
-    settings = {
-        "images": plan.images.identity(),
-        "equation": equation,
-        "density": plan.density,
-        "engine": plan.options.identity(plan.problem),
-        "version": crosskrylov.__version__,
-    }
-    if settings["engine"]["method"] in ("batched", "solver"):
-        settings["march"] = asdict(plan.march)
-    text = json.dumps(settings, sort_keys=True, default=str)
-    fingerprint = hashlib.sha256(text.encode()).hexdigest()
-    for pattern in (".chunk-*.partial.*", ".manifest.*.partial.*"):
-        for leftover in output.glob(pattern):  # of a run that was killed while it wrote
-            leftover.unlink(missing_ok=True)
-    if (output / MANIFEST).is_file():
-        store = ScoreStore.open(output)
-        if store.manifest["fingerprint"] == fingerprint:
-            # the chunks on disk have the size they were begun with
-            begun = int(store.manifest["chunk_images"])
-            if begun <= sizes.most:
-                return store
-            if not overwrite:
-                raise ConfigError(
-                    f"engine.memory_mb holds {sizes.most} images at a time, but {output} was begun "
-                    f"with {begun} per chunk; raise it, or overwrite the scores (--overwrite)."
-                )
-        elif not overwrite:
-            raise DataError(
-                f"{output} holds scores made from other images or settings; choose another folder, "
-                "or overwrite it (--overwrite)."
+def _check_diffusion(problem: FokkerPlanckProblem, steps) -> None:
+    """Raise `ConfigError` if g(t) or its integral is not finite at a stored time."""
+    for step in steps:
+        try:
+            with np.errstate(all="ignore"):
+                found = problem.half_g2(step), problem.diffusion.tau(problem.time(step))
+        except OverflowError:
+            found = (math.inf, math.inf)
+        if not (found[0] < 1e150 and found[1] < 1e150):  # nor NaN
+            raise ConfigError(
+                f"equation.diffusion gives g^2 / 2 = {found[0]:.3g} and its integral "
+                f"{found[1]:.3g} at time {problem.time(step):.3g}; both must be finite."
             )
-        for number in range(store.n_chunks):
-            store.record_path(number).unlink(missing_ok=True)
-            store.array_path(number).unlink(missing_ok=True)
-    elif output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise DataError(f"{output} exists but holds no scores; name a folder that is new or empty.")
-    manifest = {
-        "format": FORMAT,
-        "quantity": plan.options.quantity,
-        "n_images": plan.images.shape[0],
-        "item_shape": plan.item_shape,
-        "dtype": plan.options.storage,
-        "steps": plan.steps.tolist(),
-        "times": (plan.steps * plan.problem.time_step).tolist(),
-        "spacing": plan.problem.spacing,
-        "chunk_images": sizes.chunk,
-        "fingerprint": fingerprint,
-        "settings": json.loads(text),
-    }
-    write_json(output / MANIFEST, manifest)
-    return ScoreStore.open(output)
 
 
 @contextmanager
@@ -291,6 +304,7 @@ class _Workers:
 
     def __init__(self, plan: _Plan, sizes: _Sizes):
         self._plan, self._block = plan, sizes.block
+        self._memory = DecodingMemory(sizes.decoding)
         self._local = threading.local()
         self._pool = ThreadPoolExecutor(
             sizes.workers,
@@ -305,76 +319,98 @@ class _Workers:
     def __exit__(self, kind, *_) -> None:
         self._pool.shutdown(wait=True, cancel_futures=kind is not None)
 
-    def compute(self, rows: Sequence[int], advance: Callable[[int], Any]):
-        """Return (values, record) of the images ``rows``; ``advance`` gets finished images."""
+    def compute(self, rows: range, advance: Callable[[int], Any], before=None, old=None):
+        """Return (values, record) of the images ``rows``; ``advance`` gets finished images.
+
+        Of ``before`` and its record ``old`` the images are kept that did not fail.
+        """
         plan = self._plan
         values = np.full((len(rows), *plan.item_shape), np.nan, dtype=plan.options.storage)
-        parts = [rows[i : i + self._block] for i in range(0, len(rows), self._block)]
+        abouts = [plan.images.about(row) for row in rows]
+        iterations, fallbacks, residuals, kept = 0, 0, [], []
+        if old is not None:
+            failed = {failure["image"] - rows.start for failure in old["failures"]}
+            kept = [i for i in range(old["n_images"]) if i not in failed]
+            values[kept] = before[kept]
+            for i in kept:
+                abouts[i] = old["images"][i]
+            iterations, fallbacks = old["iterations"], old["fallbacks"]
+            residuals.append(old["max_relative_residual"])
+        missing = np.setdiff1d(np.arange(len(rows)), kept)
+        parts = [missing[i : i + self._block] for i in range(0, len(missing), self._block)]
         futures = [
-            self._pool.submit(self._compute_block, part, values[part[0] - rows[0] :][: len(part)])
+            self._pool.submit(self._compute_block, part, rows.start, values, abouts)
             for part in parts
         ]
-        failures, iterations, fallbacks, residual = [], 0, 0, None
+        advance(len(kept))
+        failures = []
         for part, future in zip(parts, futures, strict=True):
             found, counts = future.result()
             failures += found
             iterations, fallbacks = iterations + counts[0], fallbacks + counts[1]
-            if counts[2] is not None:
-                residual = max(counts[2], residual or 0.0)
+            residuals.append(counts[2])
             advance(len(part))
         record = {
-            "first_image": int(rows[0]),
+            "first_image": int(rows.start),
             "n_images": len(rows),
             "failures": failures,
+            "images": abouts,
             "iterations": iterations,
             "fallbacks": fallbacks,
-            "max_relative_residual": residual,
+            "max_relative_residual": max((r for r in residuals if r is not None), default=None),
         }
         return values, record
 
-    def _compute_block(self, rows: Sequence[int], out: np.ndarray):
-        """Fill ``out`` with the images ``rows``; return failures and counts."""
-        plan, failures, fields, kept = self._plan, [], [], []
-        for position, row in enumerate(rows):
+    def _compute_block(self, part: Sequence[int], start: int, out: np.ndarray, abouts: list):
+        """Fill ``out`` and ``abouts`` at ``part``; return failures and counts."""
+        plan, failures, fields, kept = self._plan, {}, [], []
+        for position in part:
             try:
-                fields.append(self._log_density(row))
+                with decoding_within(self._memory):
+                    picture = plan.images.read(int(start + position))
+                fields.append(self._log_density(int(start + position), picture.pixels))
+                abouts[position] = picture.about
                 kept.append(position)
             except CrosskrylovError as error:
-                failures.append(self._failure(row, str(error)))
-        if not kept:
-            return failures, (0, 0, None)
-        engine = getattr(self._local, "engine", None)
-        if engine is None:
-            engine = plan.options.make_engine(plan.problem, plan.steps, plan.march)
-            self._local.engine = engine
-        result = engine.run(np.concatenate(fields))
-        n = plan.channels
-        for position, reason in sorted(result.failures.items()):
-            row = rows[kept[position // n]]
-            if not any(failure["image"] == row for failure in failures):
-                failures.append(self._failure(row, reason))
-        for position in self._store(result.log_density, out, kept):
-            reason = f"its values are too large for engine.storage {plan.options.storage}"
-            failures.append(self._failure(rows[position], f"{reason}; store float32"))
-        residuals = result.max_residual[np.isfinite(result.max_residual)]
-        worst = float(residuals.max()) if residuals.size else None
-        return failures, (int(result.iterations.sum()), int(result.fallbacks.sum()), worst)
+                failures[position] = str(error)
+            except Exception as error:  # of a decoder: of any kind, and this image's alone
+                failures[position] = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        counts = (0, 0, None)
+        if kept:
+            engine = getattr(self._local, "engine", None)
+            if engine is None:
+                engine = plan.options.make_engine(plan.problem, plan.steps, plan.march)
+                self._local.engine = engine
+            result = engine.run(np.concatenate(fields))
+            for field, reason in sorted(result.failures.items()):
+                failures.setdefault(kept[field // plan.channels], reason)
+            for position in self._store(result.log_density, out, kept):
+                failures[position] = (
+                    f"its values are too large for engine.storage {plan.options.storage}; store "
+                    "float32"
+                )
+            residuals = result.max_residual[np.isfinite(result.max_residual)]
+            worst = float(residuals.max()) if residuals.size else None
+            counts = (int(result.iterations.sum()), int(result.fallbacks.sum()), worst)
+        found = [
+            {
+                "image": int(start + position),
+                "name": abouts[position]["name"],
+                "reason": printable(failures[position]),
+            }
+            for position in sorted(failures)
+        ]
+        return found, counts
 
-    def _log_density(self, row: int) -> np.ndarray:
+    def _log_density(self, row: int, pixels: np.ndarray) -> np.ndarray:
         """Return the initial log-densities of one image, shape (channels, H, W)."""
-        pixels = np.asarray(self._plan.images.read(row))
         options = dict(self._plan.density)
         if "seed" in options:
             # the draw depends on the image's number alone, not on chunks or parts
             number = self._plan.first_image + row
             state = np.random.SeedSequence((options["seed"], number)).generate_state(1)
             options["seed"] = int(state[0])
-        if not np.isfinite(pixels).all():
-            raise DataError("it holds values that are not finite; repair or remove it")
         return initial_log_density(pixels[None], **options)
-
-    def _failure(self, row: int, reason: str) -> dict[str, Any]:
-        return {"image": int(row), "name": self._plan.images.name(row), "reason": reason}
 
     def _store(self, log_density: torch.Tensor, out: np.ndarray, kept: list[int]) -> list[int]:
         """Fill ``out``; return the positions whose values do not fit its dtype (left NaN)."""

@@ -91,7 +91,7 @@ class CrossMatrixPOD(CrossMatrixSolver):
             return
         self._snapshots = [*self._snapshots, increments / size][-self.history :]
         basis = pod_basis(np.concatenate(self._snapshots), self.dimension, self.rank_tolerance)
-        self._spaces = [SplitProducts(basis, seeds.matrix.take(0))]
+        self._spaces = [SplitProducts(basis, seeds.matrix.mean())]
 
 
 def _merged(systems, parts, setup):

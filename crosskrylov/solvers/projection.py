@@ -5,6 +5,7 @@ import numpy as np
 from crosskrylov.solvers.base import LinearSystems, register
 from crosskrylov.solvers.cross_matrix import (
     CrossMatrixSolver,
+    check_option,
     check_rank_tolerance,
     missing_seed,
     seed_positions,
@@ -25,26 +26,34 @@ class CrossMatrixGalerkin(CrossMatrixSolver):
     method) is projected, x = x0 + V y with V'A_t V y = V'(b_t - A_t x0) (Eq. 17).
 
     Cost per seed and step: m products with A_s and 4 m^2 HW for the orthogonalisation.  Cost per
-    target: 2 m HW multiply-adds for A_t V (its image-independent part is shared), m^2 HW for the
-    small matrix, m^3 for its solution, two products with A_t; then 2 products per iteration of
-    the refinement.
+    target: a product with A_t and 4 m HW operations for each round of the small systems' iteration
+    (Eq. 21a; without ``inner_tolerance`` 2 m HW multiply-adds for A_t V, 2 m^2 HW operations for
+    the small matrix, m^3 for its solution and one product); then 2 products per iteration of the
+    refinement.  ``iterations`` counts those of the refinement.
 
     Parameters
     ----------
     rebuild : {"step", "iteration"}
         Keep the bases for all Picard iterations of a time step (published), or build new ones in
         every iteration in which the seed still takes part.
+    refresh_steps : int
+        Build new bases every so many time steps (1: in every step, published).
     **options
         See `CrossMatrixSolver`.
     """
 
-    def __init__(self, dimension: int = 20, rebuild: str = "step", **options):
+    def __init__(
+        self, dimension: int = 20, rebuild: str = "step", refresh_steps: int = 1, **options
+    ):
         super().__init__(dimension, **options)
         check_choice("rebuild", rebuild, REBUILDS)
         self.rebuild = rebuild
+        self.refresh_steps = check_option("refresh_steps", refresh_steps, 1)
 
     def _update(self, systems):
-        new_step = systems.step != self._step
+        new_step = self._step is None or not (
+            self._step <= systems.step < self._step + self.refresh_steps
+        )
         if not new_step and self.rebuild == "step":
             return
         positions = seed_positions(self._seeds, systems)
@@ -108,4 +117,4 @@ class CrossMatrixJoint(CrossMatrixGalerkin):
             raise missing_seed(self._seeds, absent[0], seeds, self.name)
         bases = self._bases(seeds)
         joint = joint_basis([bases.basis(p) for p in range(len(present))], self.rank_tolerance)
-        self._spaces = [SplitProducts(joint, seeds.matrix.take(0))] * len(self._spaces)
+        self._spaces = [SplitProducts(joint, seeds.matrix.mean())] * len(self._spaces)

@@ -83,8 +83,8 @@ class SystemBank:
         position: int,
         tolerance: float,
         *,
-        start: str,
         images: Sequence[int] | None = None,
+        start: str = MarchOptions.start,
     ) -> LinearSystems:
         """Return the systems at ``steps[position]``, ready for a solver.
 
@@ -94,9 +94,10 @@ class SystemBank:
             Position in ``steps``.
         tolerance : float
             True relative residual to reach.
-        start : {"previous", "zero", "extrapolated"}
         images : sequence of int, optional
             Images to include; default all.
+        start : {"previous", "zero", "extrapolated"}
+            As the march gives it to a solver by default.
         """
         chosen = np.arange(self.n_images) if images is None else np.asarray(images, dtype=int)
         # Iteration number 1 for all: a solver that keeps state between nonlinear iterations

@@ -9,7 +9,7 @@ import pytest
 from crosskrylov.errors import DataError
 from crosskrylov.reporting.records import kept_row, read_run
 from crosskrylov.runtime.files import read_json, write_json, write_tsv
-from crosskrylov.runtime.provenance import machine_id
+from crosskrylov.runtime.machine_id import machine_id
 from tests.conftest import PROJECT
 
 main = runpy.run_path(str(PROJECT / "workflow" / "scripts" / "keep_records.py"))["main"]

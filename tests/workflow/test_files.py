@@ -70,10 +70,12 @@ def test_every_script_belongs_to_a_rule(jobs):
 
 def test_script_of_a_single_rule_is_named_like_it(jobs):
     shared = Counter(script_of(rule) for rule in jobs.values())
+    # rules of a loop, however few, are called join_<one>, say; their script is join_study
     offenders = [
         name
         for name, rule in jobs.items()
-        if shared[script_of(rule)] == 1 and script_of(rule).stem != name
+        if shared[script_of(rule)] == 1
+        and script_of(rule).stem not in (name, f"{name.partition('_')[0]}_study")
     ]
     assert offenders == []
 

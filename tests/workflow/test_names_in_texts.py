@@ -20,7 +20,15 @@ TEXTS = sorted(
     if path.suffix in (".py", ".smk", ".rst", ".yaml")
 )
 #: What a page lets the reader write.
-MADE_BY_THE_READER = {"crosskrylov/solvers/jacobi.py", "crosskrylov/datasets/checkerboards.py"}
+MADE_BY_THE_READER = {
+    "crosskrylov/solvers/jacobi.py",
+    "crosskrylov/datasets/checkerboards.py",
+    "crosskrylov/studies/dominance.py",
+    "crosskrylov/reporting/figures/studies/dominance.py",
+    "crosskrylov/learning/objectives/pseudo_huber.py",
+    "crosskrylov.learning.objectives.pseudo_huber",
+    "crosskrylov/learning/sampling/samplers/midpoint.py",
+}
 
 
 def defined_in(tree):
@@ -64,7 +72,8 @@ def test_names_resolve(path):
     text = path.read_text(encoding="utf-8")
     dotted = set(re.findall(r"\bcrosskrylov(?:\.[A-Za-z_]\w*)+", text))
     files = set(re.findall(r"\bcrosskrylov(?:/\w+)+(?:\.\w+)+", text))
-    assert sorted(name for name in dotted if not exists(name)) == []
+    unknown = {name for name in dotted if not exists(name)}
+    assert sorted(unknown - MADE_BY_THE_READER) == []
     missing = {name for name in files if not (PROJECT / name).exists()}
     assert sorted(missing - MADE_BY_THE_READER) == []
 

@@ -21,11 +21,6 @@ for name, shown in {**FIGURES, **IMAGE_FIGURES}.items():
         add_targets(target, expand("results/figures/{f}.{e}", f=name, e=["svg", "png"]))
 
 
-def kept_inputs(shown):
-    """Return the inputs of a table or figure; kept records stand for runs."""
-    return {name: kept_or_made(paths) for name, paths in shown.inputs.items()}
-
-
 wildcard_constraints:
     training_table=training.name_pattern(TABLES),
     training_figure=training.name_pattern(FIGURES),
@@ -36,7 +31,7 @@ rule denoise:
     input:
         images="results/{images}/seed{seed}/images.npz",
         checkpoint=f"{RUN}checkpoint",
-        library=code_with_model("denoise.py"),
+        library=code_with_model("denoise.py", DENOISING_SAMPLER),
     output:
         denoised=f"{RUN}denoised.npz",
     log:
@@ -86,7 +81,7 @@ rule sample:
     input:
         images="results/{images}/seed{seed}/images.npz",
         checkpoint=f"{RUN}checkpoint",
-        library=code_with_model("sample.py"),
+        library=code_with_model("sample.py", config["training"]["budget"]["sampler"]),
     output:
         samples=f"{RUN}samples.npz",
     log:
@@ -141,7 +136,7 @@ rule compare_samplers:
     input:
         images="results/{images}/seed{seed}/images.npz",
         checkpoint="results/training/budget/{images}/{model}/seed{seed}/checkpoint",
-        library=code_with_model("compare_samplers.py"),
+        library=code_with_model("compare_samplers.py", *config["training"]["samplers"]["samplers"]),
     output:
         result=f"{RUN}result.json",
     log:

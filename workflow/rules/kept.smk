@@ -1,5 +1,7 @@
 """Runs that are kept, and kept records in place of runs (crosskrylov.planning.kept); no rules here."""
 
+from functools import cache
+
 from crosskrylov.planning import kept as _kept
 
 PLANNED_RUNS = [
@@ -25,6 +27,22 @@ def kept_or_made(paths):
         )
         chosen.append(path if run is None or kept == run.path else code_file(kept))
     return chosen
+
+
+@cache
+def march_files():
+    """Return what the table of solvers reads of the marches that are made, not kept."""
+    return _kept.march_files(config, is_made)
+
+
+def kept_inputs(shown):
+    """Return the inputs of a table or figure; kept records stand for runs."""
+    return {name: kept_or_made(paths) for name, paths in shown.inputs.items()}
+
+
+def kept_parts(parts, wildcards):
+    """Return the files of all solvers, or their kept records."""
+    return kept_or_made([part.format(**wildcards) for part in parts])
 
 
 FIGURES_OF_KEPT_RUNS = _kept.figures_of_kept_runs(config, is_made)

@@ -4,8 +4,6 @@ REQUIRED INPUTS: log_density.npz, seeds.json, exact_scores.npz of results/{image
 OUTPUTS: results/{images}/seed{seed}/trajectories/{solver}.{npz,tsv,json}, results/tables/solvers.tsv
 """
 
-from functools import cache
-
 from crosskrylov.planning.runs import run_labels
 from crosskrylov.planning.solvers import published_methods, solvers_of_family
 from crosskrylov.planning.studies import (
@@ -29,12 +27,6 @@ MARCHES = expand_runs(
 )
 EXACT = expand_runs("results/{images}/seed{seed}/exact_scores.json", MARCHED)
 FROZEN_PARTS = frozen_parts(config)
-
-
-@cache
-def march_files():
-    """Return what the table of solvers reads of the marches that are made, not kept."""
-    return _kept.march_files(config, is_made)
 
 
 if MARCHED:

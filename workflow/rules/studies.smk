@@ -25,11 +25,6 @@ wildcard_constraints:
     figure="|".join(PRODUCTS.figures) or "(?!)",
 
 
-def kept_parts(parts, wildcards):
-    """Return the files of all solvers, or their kept records."""
-    return kept_or_made([part.format(**wildcards) for part in parts])
-
-
 for one in study_rules(config):
 
     rule:

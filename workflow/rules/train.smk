@@ -7,6 +7,8 @@ OUTPUTS: results/{images}/seed{seed}/embedded.npz,
 
 import os
 
+from crosskrylov.learning.sampling.registry import DENOISING_SAMPLER
+from crosskrylov.planning import sources
 from crosskrylov.planning.training import RUN
 
 # Threads of GNU OpenMP spin for milliseconds before they sleep. Where anything else runs on the same
@@ -25,7 +27,7 @@ wildcard_constraints:
 trained_model = of_run(training.trained_model, "experiment", "model")
 training_section = of_run(training.training_section, "experiment", "model")
 embedded_images = of_run(training.embedded_images, "experiment", "images", "model", "seed")
-frechet_features = of_run(training.frechet_features, "images")
+frechet_features = of_run(sources.frechet_features, "images")
 
 
 rule embed_scores:
@@ -54,7 +56,7 @@ rule train_single_image:
     input:
         unpack(embedded_images),
         images="results/{images}/seed{seed}/images.npz",
-        library=code_with_model("train_single_image.py"),
+        library=code_with_model("train_single_image.py", DENOISING_SAMPLER),
     output:
         curve=f"{RUN}curve.tsv",
         summary=f"{RUN}training.json",
@@ -86,7 +88,7 @@ rule train_budget:
     input:
         unpack(embedded_images),
         images="results/{images}/seed{seed}/images.npz",
-        library=code_with_model("train_budget.py"),
+        library=code_with_model("train_budget.py", config["training"]["budget"]["sampler"]),
     output:
         curve=f"{RUN}curve.tsv",
         summary=f"{RUN}training.json",

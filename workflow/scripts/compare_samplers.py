@@ -7,6 +7,7 @@ from tqdm import tqdm
 
 from crosskrylov.experiments.budget import sample_budget
 from crosskrylov.experiments.quality import measure_samples
+from crosskrylov.learning.sampling.registry import sampler_choice
 from crosskrylov.learning.training.checkpoint import load_network
 from crosskrylov.runtime.device import select_device
 from crosskrylov.runtime.files import load_npz, write_json
@@ -51,7 +52,7 @@ def main(
         values["sampling_seconds"] = drawn.seconds
         quality += [
             {
-                "sampler": sampler,
+                "sampler": sampler_choice(sampler).label,
                 "function_evaluations": drawn.function_evaluations,
                 "n_samples": len(drawn.images),
                 "metric": metric,

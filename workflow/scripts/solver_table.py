@@ -11,7 +11,7 @@ from crosskrylov.reporting.tables.marches import trajectory_row
 from crosskrylov.reporting.tables.solvers import frozen_rows, solver_table
 from crosskrylov.runtime.files import load_npz, read_json, read_tsv, write_tsv
 from crosskrylov.runtime.jobs import run_job
-from crosskrylov.runtime.provenance import machine_id
+from crosskrylov.runtime.machine_id import machine_id
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

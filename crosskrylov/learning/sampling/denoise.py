@@ -5,8 +5,9 @@ import math
 import numpy as np
 import torch
 
-from crosskrylov.learning.sampling.generate import scheduler_for
 from crosskrylov.learning.sampling.model import NoiseModel
+from crosskrylov.learning.sampling.registry import DENOISING_SAMPLER
+from crosskrylov.learning.sampling.schedulers import scheduler_for
 from crosskrylov.learning.schedule import NoiseLevels
 from crosskrylov.learning.unet import TIME_SCALE
 
@@ -125,7 +126,7 @@ def denoise_from_level(
     model = NoiseModel(network, levels)
     first = levels.nearest_level(2 * noise)
     part = NoiseLevels(levels.alphas_cumprod[: first + 1])
-    scheduler, indices = scheduler_for("ddim", part, steps)
+    scheduler, indices = scheduler_for(DENOISING_SAMPLER, part, steps)
     times = [int(t) for t in scheduler.timesteps]
     signals = np.sqrt(part.alphas_cumprod)[indices]
     kept_steps = set(np.linspace(0, len(times), keep).round().astype(int)) if keep else set()

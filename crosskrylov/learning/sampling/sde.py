@@ -8,7 +8,6 @@ import math
 
 import numpy as np
 import torch
-from scipy.integrate import solve_ivp
 
 from crosskrylov.learning.sampling.model import NoiseModel
 from crosskrylov.learning.sampling.pds import Preconditioner
@@ -20,8 +19,12 @@ def sigma_grid(model: NoiseModel, count: int) -> np.ndarray:
     return np.geomspace(sigmas[-1], sigmas[0], count)
 
 
-def _normal(shape, generator, device, preconditioner):
-    z = torch.randn(shape, generator=generator).to(device)
+def normal_like(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Return unit normal noise of the shape of ``x``; the same numbers in every precision."""
+    return torch.randn(tuple(x.shape), generator=generator).to(x)
+
+
+def _shaped(z, preconditioner):
     return z if preconditioner is None else preconditioner.apply(z)
 
 
@@ -54,10 +57,9 @@ def langevin_step(
 @torch.no_grad()
 def sample_reverse_sde(
     model: NoiseModel,
-    shape: tuple[int, int, int, int],
+    start: torch.Tensor,
     function_evaluations: int,
     generator: torch.Generator,
-    device: torch.device,
     preconditioner: Preconditioner | None = None,
     corrector_snr: float = 0.0,
 ) -> torch.Tensor:
@@ -67,16 +69,14 @@ def sample_reverse_sde(
     ----------
     model : NoiseModel
         Noise predictor.
-    shape : tuple
-        (B, C, H, W) of the samples.
+    start : tensor, shape (B, C, H, W)
+        Unit normal noise, on the network's device.
     function_evaluations : int
         Network calls per sample; a corrector takes every second one.
     generator : torch.Generator
-        CPU generator of all noise.
-    device : torch.device
-        Device of the network.
+        CPU generator of all other noise.
     preconditioner : Preconditioner, optional
-        PDS: drift M M^T s, noise M z, and the start drawn through M.
+        PDS: drift M M^T s, noise M z, and the start passed through M.
     corrector_snr : float
         Signal-to-noise ratio of the Langevin corrector; 0 leaves it out.
 
@@ -87,7 +87,7 @@ def sample_reverse_sde(
     """
     per_level = 2 if corrector_snr else 1
     sigmas = sigma_grid(model, max(function_evaluations // per_level, 2))
-    x = sigmas[0] * _normal(shape, generator, device, preconditioner)
+    x = sigmas[0] * _shaped(start, preconditioner)
     for i, sigma in enumerate(sigmas):
         if corrector_snr:
             x = _correct(model, x, sigma, corrector_snr, generator, preconditioner)
@@ -96,17 +96,16 @@ def sample_reverse_sde(
             return x + sigma**2 * score  # the posterior mean: removes what noise is left
         variance = sigma**2 - sigmas[i + 1] ** 2
         x = x + variance * _drift(score, preconditioner)
-        x = x + math.sqrt(variance) * _normal(shape, generator, device, preconditioner)
+        x = x + math.sqrt(variance) * _shaped(normal_like(x, generator), preconditioner)
     return x
 
 
 @torch.no_grad()
 def sample_langevin(
     model: NoiseModel,
-    shape: tuple[int, int, int, int],
+    start: torch.Tensor,
     function_evaluations: int,
     generator: torch.Generator,
-    device: torch.device,
     preconditioner: Preconditioner | None = None,
     *,
     snr: float,
@@ -116,7 +115,7 @@ def sample_langevin(
 
     Parameters
     ----------
-    model, shape, function_evaluations, generator, device, preconditioner
+    model, start, function_evaluations, generator, preconditioner
         As for `sample_reverse_sde`.
     snr : float
         Signal-to-noise ratio that sets the step size at each level.
@@ -124,7 +123,7 @@ def sample_langevin(
         Langevin steps at each level.
     """
     sigmas = sigma_grid(model, max((function_evaluations - 1) // steps_per_level, 2))
-    x = sigmas[0] * _normal(shape, generator, device, preconditioner)
+    x = sigmas[0] * _shaped(start, preconditioner)
     for sigma in sigmas:
         for _ in range(steps_per_level):
             x = _correct(model, x, sigma, snr, generator, preconditioner)
@@ -134,41 +133,7 @@ def sample_langevin(
 def _correct(model, x, sigma, snr, generator, preconditioner):
     """One Langevin step at ``sigma`` with the step size of the predictor-corrector sampler."""
     score = model.score(x, sigma)
-    z = torch.randn(tuple(x.shape), generator=generator).to(x.device)
+    z = normal_like(x, generator)
     norm = score.flatten(1).norm(dim=1).mean()
     step = float((snr * z.flatten(1).norm(dim=1).mean() / norm) ** 2)
     return langevin_step(x, score, step, z, preconditioner)
-
-
-def sample_probability_flow(
-    model: NoiseModel,
-    shape: tuple[int, int, int, int],
-    generator: torch.Generator,
-    device: torch.device,
-    tolerance: float = 1e-2,
-) -> torch.Tensor:
-    """Solve the probability-flow ODE dx/dsigma = eps(x, sigma) adaptively with scipy's RK45.
-
-    The number of function evaluations is a result here (``model.evaluations``), not an input.
-
-    Parameters
-    ----------
-    model, shape, generator, device
-        As for `sample_reverse_sde`.
-    tolerance : float
-        Relative and absolute tolerance per step.
-    """
-    sigmas = model.levels.sigmas
-    start = sigmas[-1] * torch.randn(shape, generator=generator)
-
-    def velocity(log_sigma, flat):
-        sigma = math.exp(log_sigma)
-        x = torch.as_tensor(flat, dtype=torch.float32).reshape(shape).to(device)
-        return (sigma * model.at_sigma(x, sigma)).cpu().double().numpy().ravel()
-
-    # in log sigma, where the flow is equally smooth at all levels
-    span = (math.log(sigmas[-1]), math.log(sigmas[0]))
-    path = solve_ivp(
-        velocity, span, start.double().numpy().ravel(), "RK45", rtol=tolerance, atol=tolerance
-    )
-    return torch.as_tensor(path.y[:, -1], dtype=torch.float32).reshape(shape).to(device)

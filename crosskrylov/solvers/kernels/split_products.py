@@ -5,10 +5,13 @@ from typing import Literal
 import numpy as np
 
 from crosskrylov.equation.stencil import FivePointStencil
-from crosskrylov.solvers.kernels.operators import BLOCK_ELEMENTS
+from crosskrylov.solvers.kernels.operators import BLOCK_ELEMENTS, BandedOperator
+from crosskrylov.solvers.kernels.reduced_iteration import ReducedProjection, ReducedSpace
 
 Projection = Literal["galerkin", "least_squares"]
 PROJECTIONS = ("galerkin", "least_squares")
+# Systems in a block of the reduced iteration: enough rows for a product of matrices.
+_BLOCK_SYSTEMS = 64
 
 
 class SplitProducts:
@@ -41,6 +44,17 @@ class SplitProducts:
         self.flat = _flat(basis)
         self._constant = _flat(reference.apply(basis) if image is None else image)
         self._products: dict[str, np.ndarray] = {}
+        self._reduced: dict[str, ReducedSpace | None] = {}
+
+    def reduced(self, precision: str = "float64") -> ReducedSpace | None:
+        """Return the basis with the inverse of V'A_s V, None where that matrix is singular."""
+        if precision not in self._reduced:
+            try:
+                space = ReducedSpace(self.flat, self._constant, precision)
+            except np.linalg.LinAlgError:
+                space = None
+            self._reduced[precision] = space
+        return self._reduced[precision]
 
     def terms(self, matrix: FivePointStencil) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return the pairs (coefficients (B, n), product (m, n)) that A_t V - A_s V sums over."""
@@ -161,6 +175,61 @@ def projection_coefficients(
             small[systems] += np.matmul(test, image.transpose(0, 2, 1))
             right[systems] += np.matmul(test, r[systems, nodes, None])[:, :, 0]
     return _solve_small(small, right)
+
+
+def projected_corrections(
+    products: SplitProducts,
+    matrix: FivePointStencil,
+    residual: np.ndarray,
+    kind: Projection,
+    inner_tolerance: float | None = None,
+    precision: str = "float64",
+) -> ReducedProjection:
+    """Return the projected corrections of all systems and the residuals that they leave.
+
+    Parameters
+    ----------
+    products : SplitProducts
+        Of a basis with at least one field.
+    matrix : FivePointStencil
+        Coefficients of shape (B, H, W).
+    residual : ndarray, shape (B, H, W)
+    kind : {"galerkin", "least_squares"}
+    inner_tolerance : float or None
+        Solve the small Galerkin systems by iteration (Eq. 21a) until ||V'r|| is at most this
+        fraction of ||r||; None forms their matrices, as do least squares and systems for which
+        the iteration is too slow.
+    precision : {"float64", "float32"}
+        Of the iteration's products with V.
+    """
+    space = products.reduced(precision) if inner_tolerance and kind == "galerkin" else None
+    n_systems = len(residual)
+    result = ReducedProjection(
+        np.zeros_like(residual),
+        residual.copy(),
+        np.zeros(n_systems, dtype=int),
+        np.zeros(n_systems, dtype=bool),
+    )
+    if space is not None:
+        for first in range(0, n_systems, _BLOCK_SYSTEMS):
+            block = slice(first, min(first + _BLOCK_SYSTEMS, n_systems))
+            operator, active = BandedOperator(matrix.take(block)), np.arange(block.stop - first)
+            found = space.project(
+                lambda fields, a=operator, who=active: a(fields, who),
+                residual[block],
+                inner_tolerance,
+            )
+            result.correction[block], result.residual[block] = found.correction, found.residual
+            result.products[block], result.solved[block] = found.products, found.solved
+    left = np.flatnonzero(~result.solved)
+    if left.size:
+        chosen = matrix.take(left)
+        y = projection_coefficients(products, chosen, residual[left], kind)
+        result.correction[left] = (y @ products.flat).reshape(-1, *residual.shape[1:])
+        result.residual[left] = residual[left] - chosen.apply(result.correction[left])
+        result.products[left] += 1
+        result.solved[left] = True
+    return result
 
 
 def _solve_small(small: np.ndarray, right: np.ndarray) -> np.ndarray:

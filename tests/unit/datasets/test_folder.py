@@ -9,6 +9,7 @@ from PIL import Image
 from crosskrylov.datasets.folder import list_images
 from crosskrylov.datasets.loading import iter_image_batches, load_images
 from crosskrylov.errors import ConfigError, DataError
+from crosskrylov.runtime.files import write_json
 from crosskrylov.runtime.fingerprint import folder_fingerprint
 
 RNG = np.random.default_rng(4711)
@@ -241,3 +242,41 @@ def test_fingerprint_of_nothing(tmp_path):
     assert folder_fingerprint(tmp_path / "nowhere") == "missing"
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
     assert len(folder_fingerprint(tmp_path)) == 16
+
+
+# --- what is no image ----------------------------------------------------------------------------
+
+
+def test_a_folder_that_cannot_be_read_is_reported(tree, monkeypatch):
+    scandir = os.scandir
+
+    def guarded(path):
+        if os.fspath(path).endswith("dog"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scandir(path)
+
+    before = folder_fingerprint(tree)
+    monkeypatch.setattr(os, "scandir", guarded)
+    with pytest.raises(DataError, match=r"dog cannot be read \(Permission denied\): make it"):
+        list_images(tree)
+    locked = folder_fingerprint(tree)  # who reads the folder will say what is wrong
+    assert len(locked) == 16
+    assert locked != before
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_among_the_images_is_named(tree):
+    os.mkfifo(tree / "dog" / "f.png")
+    with pytest.raises(DataError, match=r"dog/f\.png is no regular file"):
+        load_images("folder", 8, seed=1, root=tree)
+
+
+def test_a_name_that_is_no_text_can_be_stored(tmp_path):
+    write(tmp_path / "a" / "1.png")
+    try:
+        os.rename(os.fsencode(tmp_path) + b"/a/1.png", os.fsencode(tmp_path) + b"/a/\xff.png")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    loaded = load_images("folder", 8, seed=1, root=tmp_path)
+    assert loaded.names[0].encode() == rb"a/\udcff.png"
+    write_json(tmp_path / "manifest.json", loaded.manifest())

@@ -1,8 +1,17 @@
 """Decoding of every kind of image file, crop and resize."""
 
+import contextlib
 import io
+import os
+import shlex
 import struct
+import subprocess
+import sys
+import threading
+import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -12,8 +21,19 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image, ImageCms
 
 from crosskrylov.datasets import pixels
-from crosskrylov.datasets.pixels import centre_crop, decode_image, fit, resize, to_channels
+from crosskrylov.datasets.pixels import (
+    DecodingMemory,
+    centre_crop,
+    decode_image,
+    decoding_within,
+    fit,
+    read_square,
+    resize,
+    to_channels,
+)
 from crosskrylov.errors import ConfigError, DataError
+from tests.conftest import PROJECT
+from tests.mutants import mutants, whole_files
 
 RNG = np.random.default_rng(20250)
 RGB = RNG.integers(0, 256, (5, 7, 3), dtype=np.uint8)
@@ -394,3 +414,201 @@ def test_fit_refuses_what_is_too_small():
     with pytest.raises(DataError, match=r"cropped to crop_size 10, smaller than image_size 16"):
         fit(image, 16, "a.png", crop_size=10)
     assert fit(image, 32, "a.png", upscale=True).shape == (32, 32, 1)
+
+
+# --- files that are no pictures ------------------------------------------------------------------
+
+
+def test_read_square_gives_the_pixels_of_decode_and_fit(tmp_path):
+    kinds = [
+        (RGB, {}),
+        (GREY, {}),
+        (np.dstack([RGB, GREY]), {}),
+        (Image.fromarray(RGB).quantize(4), {"transparency": 1}),
+        (GREY.astype(np.uint16) * 257, {}),
+    ]
+    for number, (image, options) in enumerate(kinds):
+        path = save(tmp_path / f"{number}.png", image, **options)
+        for size, crop in ((5, None), (3, None), (3, 4), (9, 3)):
+            expected = fit(decode_image(path), size, path, crop_size=crop, upscale=True)
+            found = read_square(path, size, crop_size=crop, upscale=True)
+            np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "f.png")
+    with pytest.raises(DataError, match=r"f\.png is no regular file"):
+        decode_image(tmp_path / "f.png")
+    with pytest.raises(DataError, match="is no regular file"):
+        decode_image("/dev/null")
+    with pytest.raises(DataError, match="is no regular file"):
+        decode_image(tmp_path)
+
+
+def test_links_to_nothing_and_in_circles_are_refused_by_name(tmp_path):
+    (tmp_path / "lost.png").symlink_to("nowhere")
+    (tmp_path / "round.png").symlink_to("round.png")
+    with pytest.raises(DataError, match=r"lost\.png is a link to nothing"):
+        decode_image(tmp_path / "lost.png")
+    with pytest.raises(DataError, match=r"round\.png cannot be read \(.*symbolic links"):
+        decode_image(tmp_path / "round.png")
+
+
+def test_a_name_that_is_no_text_can_be_printed(tmp_path):
+    path = os.fsencode(tmp_path) + b"/caf\xe9\n.png"
+    try:
+        with open(path, "wb") as stream:
+            stream.write(b"no picture")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    with pytest.raises(DataError, match=r"caf.udce9.n\.png cannot be read") as caught:
+        decode_image(os.fsdecode(path))
+    str(caught.value).encode()
+
+
+def test_programs_that_draw_are_not_started(tmp_path, monkeypatch):
+    """An EPS file would be drawn by Ghostscript, whatever it is called."""
+    started = []
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: started.append(a))
+    monkeypatch.setattr(subprocess, "check_call", lambda *a, **k: started.append(a))
+    eps = "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n(x) print\n%%EOF\n"
+    path = tmp_path / "drawing.jpg"
+    path.write_text(eps)
+    with Image.open(path) as image:
+        assert image.format == "EPS"  # Pillow itself would have taken it
+    with pytest.raises(DataError, match=r"drawing\.jpg cannot be read \(no known image format"):
+        decode_image(path)
+    assert started == []
+
+
+def test_a_bad_exif_tag_is_this_image_s_failure(tmp_path):
+    """Pillow 10 raised struct.error here, 13 ignores the tag; neither may escape."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = save(tmp_path / "image.jpg", np.zeros((8, 8, 3), dtype=np.uint8), exif=exif)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"Exif\0\0") + 6 + 10
+    content[at + 2 : at + 8] = b"\x00\x05\xff\xff\xff\xff"  # as many fractions as fit nowhere
+    path.write_bytes(content)
+    try:
+        assert decode_image(path).shape == (8, 8, 3)
+    except DataError as error:
+        assert "image.jpg" in str(error)
+
+
+@pytest.mark.parametrize(
+    "error", [struct.error("unpack"), RuntimeError("decoder"), MemoryError(), ZeroDivisionError()]
+)
+def test_any_exception_of_a_decoder_is_a_data_error(tmp_path, monkeypatch, error):
+    path = save(tmp_path / "image.png", RGB)
+
+    def transpose(*_, **__):
+        raise error
+
+    monkeypatch.setattr(pixels.ImageOps, "exif_transpose", transpose)
+    with pytest.raises(DataError, match=r"image\.png cannot be read"):
+        decode_image(path)
+
+
+def test_an_interruption_is_no_damage(tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pixels.ImageOps, "exif_transpose", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        decode_image(save(tmp_path / "image.png", RGB))
+
+
+def test_too_large_for_the_budget_is_found_before_decoding(tmp_path, monkeypatch):
+    path = save(tmp_path / "large.png", np.zeros((300, 200), dtype=np.uint8))
+    small = DecodingMemory(10**6)
+    monkeypatch.setattr(Image.Image, "getchannel", lambda *_: pytest.fail("the image was decoded"))
+    with decoding_within(small), pytest.raises(DataError, match=r"large\.png is too large: its 20"):
+        read_square(path, 8)
+
+
+def test_images_that_fit_one_by_one_wait_for_each_other(tmp_path):
+    path = save(tmp_path / "image.png", np.zeros((100, 100), dtype=np.uint8))
+    memory = DecodingMemory(400_000)  # one image needs 260 kB
+    inside, most, lock = [], [], threading.Lock()
+
+    class Watched(DecodingMemory):
+        @contextlib.contextmanager
+        def reserved(self, *arguments):
+            with memory.reserved(*arguments):
+                with lock:
+                    inside.append(1)
+                    most.append(len(inside))
+                time.sleep(0.01)
+                with lock:
+                    inside.pop()
+                yield
+
+    def read(_):
+        with decoding_within(Watched(1)):
+            return read_square(path, 8).shape
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(read, range(8))) == {(8, 8, 1)}
+    assert max(most) == 1
+
+
+@pytest.mark.slow
+def test_a_bomb_takes_no_more_memory_than_the_budget(tmp_path):
+    """A PNG of 700 kB with 13300 x 13300 pixels, and one that the budget holds."""
+    for name, side in (("bomb", 13300), ("large", 2000)):
+        save(tmp_path / f"{name}.png", Image.new("RGB", (side, side)))
+    assert (tmp_path / "bomb.png").stat().st_size < 2_000_000
+    for read in (decode_image, lambda path: read_square(path, 16)):  # without a budget
+        with pytest.raises(DataError, match=r"bomb\.png is too large: its 13300 x 13300"):
+            read(tmp_path / "bomb.png")
+    code = (
+        "import resource, sys\n"
+        "from crosskrylov.datasets.pixels import *\n"
+        "from crosskrylov.datasets.pixels import _formats\n"
+        "from crosskrylov.errors import DataError\n"
+        "def rss():\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
+        "_formats()\n"
+        "before = rss()\n"
+        "with decoding_within(DecodingMemory(150_000_000)):\n"
+        "    try:\n"
+        "        read_square(sys.argv[1] + '/bomb.png', 16)\n"
+        "    except DataError as error:\n"
+        "        print(error)\n"
+        "    assert rss() - before < 20_000_000, rss() - before\n"
+        "    print(read_square(sys.argv[1] + '/large.png', 16).shape)\n"
+        "assert rss() - before < 150_000_000, rss() - before\n"
+    )
+    # through a shell: a forked child would begin with the peak memory of this process
+    command = shlex.join([sys.executable, "-c", code, str(tmp_path)])
+    done = subprocess.run(
+        ["sh", "-c", f"{command}; exit $?"], capture_output=True, text=True, cwd=PROJECT
+    )
+    assert done.returncode == 0, done.stderr
+    assert "bomb.png is too large: its 13300 x 13300 pixels" in done.stdout
+    assert "(16, 16, 3)" in done.stdout
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_damaged_files_of_all_formats_give_pixels_or_a_sentence(tmp_path):
+    """A short run of tests/benchmarks/fuzz_images.py."""
+    path, outcomes = tmp_path / "mutant.bin", {"pixels": 0, "refused": 0}
+    for content in whole_files():
+        path.write_bytes(content)
+        assert read_square(path, 16).shape[:2] == (16, 16)
+    with decoding_within(DecodingMemory(64_000_000)):
+        for content in islice(mutants(seed=3), 1200):
+            path.write_bytes(content)
+            try:
+                image = read_square(path, 16, upscale=True)
+            except DataError as error:
+                assert "mutant.bin" in str(error)
+                assert "\n" not in str(error)
+                outcomes["refused"] += 1
+            else:
+                assert image.shape[:2] == (16, 16)
+                assert image.min() >= 0 and image.max() <= 1
+                outcomes["pixels"] += 1
+    assert min(outcomes.values()) > 50

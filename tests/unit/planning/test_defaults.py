@@ -27,12 +27,19 @@ OTHER_MEANINGS = {
     ("datasets/torchvision_sets.py", "download"): "of a data set, not of Inception's weights",
     ("reporting/tables/claims.py", "n_images"): "of the published claim",
     ("learning/sampling/generate.py", "batch_size"): "samples drawn at a time",
-    ("learning/sampling/sde.py", "tolerance"): "of the ordinary differential equation",
+    ("learning/sampling/reference.py", "sigma_min"): "where an order shows, not of a schedule",
+    ("learning/sampling/reference.py", "sigma_max"): "where an order shows, not of a schedule",
+    ("learning/sampling/reference.py", "n_samples"): "starting points of an order study",
+    ("learning/sampling/samplers", "rate"): "an option of a sampler: its optimiser's",
+    ("learning/sampling/samplers", "levels"): "an option of a sampler: those of its statistics",
     ("studies/bank.py", "kind"): "one of the starts that a bank holds",
     ("learning/objectives/index.py", "scores"): "whether a model needs scores",
     ("learning/objectives/index.py", "scaled"): "whether a model's output is scaled",
     ("learning/objectives/index.py", "start"): "what a model's denoising starts from",
     ("runtime/provenance.py", "folder"): "of a checkout",
+    ("scores/store.py", "images"): "whether a data set of scores gives the images too",
+    ("scores/torch_dataset.py", "images"): "whether a data set of scores gives the images too",
+    ("solvers/many.py", "method"): "of the systems of others",
 }
 
 

@@ -100,10 +100,6 @@ def test_a_run_is_identified_in_tables(config):
         "model": "dsm",
         "seed": 3,
     }
-    assert training.frechet_features(config, "b") == "digit_classifier"
-    assert training.frechet_features(config, "a") == "haar"
-    config["metrics"]["frechet_features"] = "haar"
-    assert training.frechet_features(config, "b") == "haar"
 
 
 def test_results_of_every_experiment(config):

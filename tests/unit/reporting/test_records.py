@@ -7,7 +7,7 @@ from crosskrylov.errors import DataError
 from crosskrylov.reporting import records
 from crosskrylov.reporting.records import Run, pairs_with, read_run, record_of
 from crosskrylov.runtime.files import write_json, write_tsv
-from crosskrylov.runtime.provenance import machine_id
+from crosskrylov.runtime.machine_id import machine_id
 
 TABLE = pd.DataFrame({"step": [1, 2], "seconds": [0.1 + 0.2, None], "word": ["none", "a"]})
 

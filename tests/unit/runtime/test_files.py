@@ -2,9 +2,11 @@
 
 import errno
 import logging
+import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -259,3 +261,137 @@ def test_empty_table_file_is_an_error(tmp_path):
     (tmp_path / "t.tsv").write_text("")
     with pytest.raises(DataError, match=r"t\.tsv cannot be read as a table"):
         files.read_tsv(tmp_path / "t.tsv")
+
+
+# --- one writer at a time ------------------------------------------------------------------------
+
+HOLDER = """
+import sys, time
+from crosskrylov.runtime.files import locked
+with locked(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_writer_is_told_who_the_first_is(tmp_path):
+    with files.locked(tmp_path):
+        assert folder_listing(tmp_path) == [".lock"]
+        with pytest.raises(DataError, match=rf"is being written by process {os.getpid()} on "):
+            with files.locked(tmp_path):
+                pass
+    assert folder_listing(tmp_path) == []
+    with files.locked(tmp_path):
+        pass
+
+
+def test_a_lock_ends_with_its_process_however_that_ends(tmp_path):
+    project = Path(files.__file__).parents[2]
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)], cwd=project, stdout=subprocess.PIPE
+    )
+    try:
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(DataError, match=f"process {holder.pid}"), files.locked(tmp_path):
+            pass
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+    assert folder_listing(tmp_path) == [".lock"]  # left behind, and no obstacle
+    with files.locked(tmp_path):
+        pass
+    assert folder_listing(tmp_path) == []
+
+
+def test_one_of_many_threads_holds_a_lock_at_a_time(tmp_path):
+    inside, most, refused = [], [], []
+
+    def work(_):
+        for _ in range(50):
+            try:
+                with files.locked(tmp_path):
+                    inside.append(1)
+                    most.append(len(inside))
+                    inside.pop()
+            except DataError:
+                refused.append(1)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    assert max(most) == 1
+    assert len(most) + len(refused) == 200
+
+
+def test_a_folder_that_cannot_hold_a_lock_gives_a_sentence(tmp_path):
+    with pytest.raises(DataError, match=r"Cannot write .*nowhere/\.lock: No such file"):
+        with files.locked(tmp_path / "nowhere"):
+            pass
+
+
+def test_where_there_are_no_locks_nothing_is_held(tmp_path, monkeypatch):
+    def unsupported(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(files.fcntl, "flock", unsupported)
+    with files.locked(tmp_path), files.locked(tmp_path):
+        pass
+
+
+# --- hostile places ------------------------------------------------------------------------------
+
+
+def test_numpy_s_short_write_is_a_full_disk(tmp_path):
+    """np.save says neither errno nor words when a disk is full."""
+    with pytest.raises(DataError, match="disk is full"), files.atomic_path(tmp_path / "a.npy"):
+        raise OSError("262144 requested and 98304 written")
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 2 MB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("no file system can be mounted here")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_disk_that_is_really_full_is_one_sentence_and_leaves_nothing(small_disk):
+    writers = {
+        "a.npz": lambda path: files.save_npz(path, values=np.ones(10**6)),
+        "a.json": lambda path: files.write_json(path, ["x" * 100] * 50_000),
+        "a.tsv": lambda path: files.write_tsv(path, pd.DataFrame({"x": ["y" * 99] * 50_000})),
+    }
+    for name, write in writers.items():
+        with pytest.raises(DataError, match=rf"disk is full: .*{name} could not be written"):
+            write(small_disk / name)
+        assert folder_listing(small_disk) == []
+
+
+def test_a_name_that_is_too_long_gives_a_sentence(tmp_path):
+    for path in (tmp_path / ("x" * 300), tmp_path / ("x" * 300) / "y" / "z.json"):
+        with pytest.raises(DataError, match=r"Cannot write .*: File name too long"):
+            files.write_json(path, {})
+
+
+def test_a_folder_far_above_that_refuses_gives_a_sentence(tmp_path, monkeypatch):
+    def refused(self, *_, **__):
+        raise PermissionError(13, "Permission denied", str(tmp_path / "locked"))
+
+    monkeypatch.setattr(Path, "mkdir", refused)
+    with pytest.raises(DataError, match=r"Cannot write .*: Permission denied; choose another"):
+        files.write_json(tmp_path / "locked" / "a" / "b.json", {})
+
+
+def test_names_that_are_no_text_survive_json_and_can_be_printed(tmp_path):
+    name = os.fsdecode(b"caf\xe9")
+    files.write_json(tmp_path / "a.json", [name, "café"])
+    assert files.read_json(tmp_path / "a.json") == [name, "café"]
+    assert files.printable(name) == "caf\\udce9"
+    assert files.printable(tmp_path / "a\nb") == f"{tmp_path}/a\\nb"
+    assert files.printable("café") == "café"

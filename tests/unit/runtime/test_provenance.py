@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from crosskrylov.runtime import provenance
+from crosskrylov.runtime import machine_id, provenance
 
 
 def git(folder, *arguments):
@@ -39,30 +39,30 @@ def test_revision_is_the_commit_and_says_when_files_differ(tmp_path):
 
 @pytest.fixture
 def known_machine(monkeypatch):
-    facts = {"_processor": "Example 3000", "available_cores": 2, "_memory_gib": "23.5"}
+    facts = {"processor": "Example 3000", "available_cores": 2, "memory_gib": "23.5"}
     facts["_host_identity"] = "secret-host"
     for name, value in facts.items():
-        monkeypatch.setattr(provenance, name, lambda value=value: value)
+        monkeypatch.setattr(machine_id, name, lambda value=value: value)
 
 
 @pytest.mark.parametrize(
     ("fact", "other"),
     [
-        ("_processor", "Example 4000"),
+        ("processor", "Example 4000"),
         ("available_cores", 4),
-        ("_memory_gib", "47.0"),
+        ("memory_gib", "47.0"),
         ("_host_identity", "another-host"),
     ],
 )
 def test_machine_id_differs_with_every_fact(known_machine, monkeypatch, fact, other):
-    before = provenance.machine_id()
-    monkeypatch.setattr(provenance, fact, lambda: other)
-    assert provenance.machine_id() != before
+    before = machine_id.machine_id()
+    monkeypatch.setattr(machine_id, fact, lambda: other)
+    assert machine_id.machine_id() != before
 
 
 def test_machine_id_is_steady_and_says_no_name(known_machine, monkeypatch):
-    before = provenance.machine_id()
-    monkeypatch.setattr(provenance, "_memory_gib", lambda: "23.6")
-    assert provenance.machine_id() == before == provenance.machine()["machine_id"]
+    before = machine_id.machine_id()
+    monkeypatch.setattr(machine_id, "memory_gib", lambda: "23.6")
+    assert machine_id.machine_id() == before == provenance.machine()["machine_id"]
     assert len(before) == 12 and int(before, 16) >= 0
     assert "secret" not in "".join(provenance.machine().values())

@@ -227,7 +227,7 @@ def test_a_store_of_another_format_is_refused(tmp_path):
     compute(images(2), tmp_path / "scores")
     manifest = tmp_path / "scores" / "manifest.json"
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format": 99}))
-    with pytest.raises(DataError, match="format 1"):
+    with pytest.raises(DataError, match="not of format 2"):
         ScoreStore.open(tmp_path / "scores")
 
 

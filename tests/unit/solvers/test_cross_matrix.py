@@ -276,16 +276,25 @@ def test_a_planted_miss_is_not_silent():
     assert caught.value.residual_history[0] > 1e-8
 
 
-def test_a_useless_basis_never_makes_the_start_worse(monkeypatch):
+@pytest.mark.parametrize("inner_tolerance", [None, 1e-10])
+def test_a_useless_basis_never_makes_the_start_worse(monkeypatch, inner_tolerance):
     from crosskrylov.solvers import cross_matrix
+    from crosskrylov.solvers.kernels import reduced_iteration, split_products
 
     systems, m0 = first_systems()
-    solver = prepared("galerkin", systems, m0)
+    solver = make_solver("cross_matrix_galerkin", {"inner_tolerance": inner_tolerance})
+    prepared(solver, systems, m0)
     monkeypatch.setattr(
-        cross_matrix,
+        split_products,
         "projection_coefficients",
         lambda p, a, r, *rest: np.full((len(r), p.size), 1e6),
     )
+    monkeypatch.setattr(
+        reduced_iteration.ReducedSpace, "project",
+        lambda self, apply, r, tolerance: reduced_iteration.ReducedProjection(
+            r * 1e6, r - apply(r * 1e6), np.ones(len(r), dtype=int), np.ones(len(r), dtype=bool)
+        ),
+    )  # fmt: skip
     solver._spaces = [cross_matrix.SplitProducts(m0, systems.matrix.take(0))]
     np.testing.assert_array_equal(solver._project(systems), systems.start)
 

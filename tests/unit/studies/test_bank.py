@@ -63,7 +63,7 @@ def test_starting_values():
 
 
 def test_systems_of_chosen_images_are_copies():
-    systems = bank().systems(0, 1e-6, start="previous", images=[3, 1])
+    systems = bank().systems(0, 1e-6, images=[3, 1])
     assert systems.image_index.tolist() == [3, 1]
     assert systems.step == 1
     systems.start[:] = 7.0

@@ -1,0 +1,1 @@
+"""Samplers, one file each; see `crosskrylov.learning.sampling.registry`."""

@@ -1,0 +1,64 @@
+"""What the workflow has to know of the configured samplers: whether they exist, and their files."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from crosskrylov.errors import ConfigError
+from crosskrylov.learning.sampling.registry import (
+    SamplerChoice,
+    declared_samplers,
+    sampler_choice,
+    sampler_modules,
+)
+
+
+def check_samplers(config: Mapping) -> None:
+    """Raise if a configured sampler cannot be used as configured, or two share a name.
+
+    Unknown names and options, and fewer evaluations than a sampler needs with its own options.
+
+    Raises
+    ------
+    ConfigError
+        One sentence with the key and the nearest known name.
+    """
+    training = config["training"]
+    budget, compared = training["budget"], training["samplers"]
+    key = "training.budget.sampler"
+    _check_fewest(_choice(budget["sampler"], key), [budget["function_evaluations"]], key)
+    labels = set()
+    for i, given in enumerate(compared["samplers"]):
+        key = f"training.samplers.samplers[{i}]"
+        choice = _choice(given, key)
+        _check_fewest(choice, compared["function_evaluations"], key)
+        label = choice.label
+        if label in labels:
+            raise ConfigError(
+                f"{key} is called {label!r} like an entry before it: give it another name."
+            )
+        labels.add(label)
+
+
+def _choice(given: str | Mapping, key: str) -> SamplerChoice:
+    try:
+        return sampler_choice(given)
+    except ConfigError as error:
+        raise ConfigError(f"{key} cannot be used: {error}") from None
+
+
+def _check_fewest(choice: SamplerChoice, evaluations: Iterable[int], key: str) -> None:
+    """Raise if a sampler cannot do with so few evaluations; options decide when it is run."""
+    fewest = declared_samplers()[choice.method].facts.get("fewest", 1)
+    if not choice.options and min(evaluations) < fewest:
+        raise ConfigError(
+            f"{key} is {choice.method!r}, which needs at least {fewest} network evaluations, but "
+            f"function_evaluations has {min(evaluations)}: raise it or take another sampler."
+        )
+
+
+def sampler_files(names: Iterable[str | Mapping]) -> list[Path]:
+    """Return the modules behind samplers, given as in ``training.samplers.samplers``.
+
+    A rule that samples has them among its inputs, beside what its script imports.
+    """
+    return sampler_modules(names)
