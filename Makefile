@@ -49,6 +49,7 @@ $(STAMP):
 	@echo "Installing the pinned packages into .venv (a few minutes, once)."
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --requirement $(LOCK)
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@rm -f .venv/.installed-*
 	@touch $@
 
