@@ -1,5 +1,6 @@
 """The command line: ``crosskrylov``, or ``python -m crosskrylov``."""
 
+import os
 import sys
 
 from crosskrylov.cli.parser import build_parser
@@ -23,6 +24,9 @@ def main(arguments: list[str] | None = None) -> int:
         return imported(given.run)(given)
     except CrosskrylovError as error:
         print(f"error: {error}", file=sys.stderr)
+    except BrokenPipeError:  # whoever read the output, such as head, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         print(f"error: {error.strerror or error}{_file_of(error)}", file=sys.stderr)
     except ModuleNotFoundError as error:

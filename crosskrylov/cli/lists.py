@@ -30,7 +30,8 @@ def objectives(given: argparse.Namespace) -> int:
         facts = [f"{key}: {_LEVELS[kind]}" for key, kind in model.experiments.items()]
         facts += ["needs pre-computed scores"] if model.scores else []
         facts += ["its output is the scaled score"] if model.scaled else []
-        rows[name] = (model.declared.summary, ["; ".join(facts)])
+        summary = model.declared.summary.removeprefix("Return ")
+        rows[name] = (summary[:1].upper() + summary[1:], ["; ".join(facts)])
     return _print(rows)
 
 
@@ -55,7 +56,8 @@ def samplers(given: argparse.Namespace) -> int:
             cost = "cost: 1 network evaluation per step"
         if facts.get("adaptive"):
             cost += ", as many steps as it finds necessary"
-        cost += "; draws noise" if facts["stochastic"] else f"; of order {facts['order']}"
+        cost += "; draws noise" if facts["stochastic"] else ""
+        cost += f"; of order {facts['order']}" if facts["order"] is not None else ""
         needed = {need: words for need, words in _NEEDED.items() if need in facts.get("needs", ())}
         lines = [missing or _options(made, sampler_options(entry)), cost, *needed.values()]
         rows[name] = (facts["about"], lines)
@@ -96,7 +98,7 @@ def _costs(made) -> list[str]:
     """Return the sentences of a docstring that begin with "Cost ...:"."""
     text = " ".join((inspect.getdoc(made) or "").split()) if made is not None else ""
     text = text.partition(" Parameters ---")[0]
-    found = re.findall(r"(?<![\w])Cost ([^.:]*:.*?)(?=\.(?: |$))", text)
+    found = re.findall(r"\bCost ([^.:]*:.*?)(?=\.(?: [A-Z]|$))", text)
     return [f"cost {sentence}" for sentence in found]
 
 

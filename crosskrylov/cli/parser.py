@@ -68,6 +68,18 @@ def _stated(place: str):
     return stated_default(f"crosskrylov/{place}")
 
 
+def _add_color(parser: argparse.ArgumentParser) -> None:
+    channels = tuple(_stated("datasets/pixels.py:CHANNELS"))
+    parser.add_argument("--color", choices=channels, default=_stated("datasets/pixels.py:COLOR"))
+
+
+def _add_seed(parser: argparse.ArgumentParser) -> None:
+    seed = _stated("scores/images.py:SEED")
+    parser.add_argument(
+        "--seed", type=int, default=seed, help="of every random draw (default %(default)s)"
+    )
+
+
 def _add_precompute(commands) -> None:
     parser = _add(
         commands,
@@ -80,21 +92,12 @@ def _add_precompute(commands) -> None:
     parser.add_argument("images", nargs="*", metavar="IMAGES", help="image files and folders")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the scores")
     parser.add_argument("--size", type=int, required=True, help="side of the images in pixels")
-    parser.add_argument(
-        "--color",
-        choices=tuple(_stated("datasets/pixels.py:CHANNELS")),
-        default=_stated("datasets/pixels.py:COLOR"),
-    )
+    _add_color(parser)
     parser.add_argument("--source", help=f"instead of files: {listed(declared_sources())}")
     parser.add_argument("--n-images", type=int, help="number of images (sources only)")
     parser.add_argument("--jitter", type=float, help="random mirroring and colour (photos only)")
     parser.add_argument("--root", help="folder of the source's files, where it reads one")
-    parser.add_argument(
-        "--seed",
-        type=int,
-        default=_stated("scores/images.py:SEED"),
-        help="of every random draw (default %(default)s)",
-    )
+    _add_seed(parser)
     parser.add_argument(
         "--config",
         type=Path,
@@ -167,9 +170,7 @@ def _add_sample(commands) -> None:
     parser.add_argument("--n-images", type=int, default=16, help="default %(default)s")
     parser.add_argument("--sampler", help="default: that of training.budget; see: samplers")
     parser.add_argument("--evaluations", type=int, help="network evaluations per image")
-    parser.add_argument(
-        "--seed", type=int, default=_stated("scores/images.py:SEED"), help="default %(default)s"
-    )
+    _add_seed(parser)
     parser.add_argument("--model", help="what it was trained on; see: objectives")
     parser.add_argument("--schedule", choices=("linear", "geometric"), help="noise schedule")
     parser.add_argument("--noise-levels", type=int, help="levels of the schedule")
@@ -192,8 +193,4 @@ def _add_compare(commands) -> None:
     parser.add_argument(
         "--size", type=int, help="crop and resize all images to this side (default: as they are)"
     )
-    parser.add_argument(
-        "--color",
-        choices=tuple(_stated("datasets/pixels.py:CHANNELS")),
-        default=_stated("datasets/pixels.py:COLOR"),
-    )
+    _add_color(parser)

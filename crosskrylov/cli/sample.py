@@ -75,8 +75,8 @@ def schedule_kind(given: argparse.Namespace) -> tuple[str, str]:
     result = Path(given.checkpoint).absolute().with_name("result.json")
     if not result.is_file():
         raise ConfigError(
-            f"{printable(given.checkpoint)} does not say which noise schedule it was trained on, and "
-            "there is no result.json beside it: give --model or --schedule."
+            f"{printable(given.checkpoint)} does not say which noise schedule it was trained on, "
+            "and there is no result.json beside it: give --model or --schedule."
         )
     said = read_json(result)
     try:

@@ -50,8 +50,9 @@ def plot_scores(
         first, *panels = axes.flat
         first.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         first.set_title(name if len(name) <= 18 else f"{name[:15]}...")
+        lengths = np.hypot(scores[:, 0], scores[:, 1]).max(axis=(1, 2))
         low, high = float(log_density.min()), float(log_density.max())
-        for axis, t, field, arrows in zip(panels, times, log_density, scores):
+        for axis, t, field, arrows, largest in zip(panels, times, log_density, scores, lengths):
             drawn = axis.imshow(field, cmap="cividis", vmin=low, vmax=high)
             d_row, d_column = arrows[:, rows, columns]
             length = np.hypot(d_row, d_column).max()
@@ -63,8 +64,18 @@ def plot_scores(
                 color="white",
                 width=0.008,
             )
-            longest = np.hypot(*arrows).max()
-            axis.set_title(f"t = {t:g}\nlargest score {longest:.3g}")
+            axis.set_title(f"t = {t:g}\n|score| ≤ {largest:.3g}")
         figure.colorbar(drawn, ax=axes, label="log-density (nats)", shrink=0.8)
-        figure.suptitle("The density of positions flattens, and its score falls, with time")
+        figure.suptitle(_finding(times, lengths))
     return figure
+
+
+def _finding(times: Sequence[float], lengths: np.ndarray) -> str:
+    if len(times) == 1:
+        return "Log-density of the pixels' positions, and its score"
+    # of one image, so that it is found anew for each
+    verb = "falls" if lengths[-1] < lengths[0] else "rises"
+    return (
+        f"The largest score {verb} from {lengths[0]:.3g} to {lengths[-1]:.3g} between t = "
+        f"{times[0]:g} and {times[-1]:g}"
+    )
