@@ -31,8 +31,8 @@ COMMAND ?= make snapshot PART=$(PART)
 
 LOCK := envs/requirements.lock
 BIN := .venv/bin
-# Named after the lock's contents: another lock, another installation.
-STAMP := .venv/.installed-$(shell cksum < $(LOCK) | cut -d ' ' -f 1)
+# Named after what is installed: another lock or another package, another installation.
+STAMP := .venv/.installed-$(shell cat $(LOCK) pyproject.toml | cksum | cut -d ' ' -f 1)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(ARGS)
 
 .PHONY: help environment reproduce study generation snapshot test lint format keys pins clean

@@ -104,7 +104,7 @@ def save_grid(images: np.ndarray, path: Path) -> None:
     factor = max(1, _SHOWN_SIDE // max(height, width))
     height, width = height * factor, width * factor
     grid = np.full(
-        (rows * (height + _GAP) + _GAP, columns * (width + _GAP) + _GAP, n_channels), 255, np.uint8
+        (rows * (height + _GAP) + _GAP, columns * (width + _GAP) + _GAP, n_channels), 128, np.uint8
     )
     for number, image in enumerate(images):
         top = _GAP + number // columns * (height + _GAP)
