@@ -14,6 +14,7 @@ from PIL import Image
 from tests.conftest import PROJECT
 
 pytest.importorskip("pip", reason="there is no pip to build and install a wheel with")
+pytest.importorskip("setuptools", "77", reason="no wheel can be built without setuptools 77")
 
 
 def pip(*arguments):
@@ -31,8 +32,6 @@ def wheel(tmp_path_factory):
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(PROJECT / name, source / name)
     done = pip("wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", folder, source)
-    if done.returncode and "setuptools" in done.stderr and "No module" in done.stderr:
-        pytest.skip("a wheel cannot be built here: setuptools is not installed")
     assert done.returncode == 0, done.stderr
     return next(folder.glob("crosskrylov-*.whl"))
 
