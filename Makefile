@@ -31,8 +31,8 @@ COMMAND ?= make snapshot PART=$(PART)
 
 LOCK := envs/requirements.lock
 BIN := .venv/bin
-# Named after the lock's contents: another lock, another installation.
-STAMP := .venv/.installed-$(shell cksum < $(LOCK) | cut -d ' ' -f 1)
+# Named after what is installed: another lock or another package, another installation.
+STAMP := .venv/.installed-$(shell cat $(LOCK) pyproject.toml | cksum | cut -d ' ' -f 1)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(ARGS)
 
 .PHONY: help environment reproduce study generation snapshot test lint format keys pins clean
@@ -49,6 +49,7 @@ $(STAMP):
 	@echo "Installing the pinned packages into .venv (a few minutes, once)."
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --requirement $(LOCK)
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@rm -f .venv/.installed-*
 	@touch $@
 

@@ -34,7 +34,9 @@ SCHEMA = Path(__file__).resolve().with_name("config.schema.yaml")
 # --- loading ------------------------------------------------------------------------------------
 
 
-def load_config(*paths: str | Path, schema_path: str | Path = SCHEMA) -> dict:
+def load_config(
+    *paths: str | Path, schema_path: str | Path = SCHEMA, base: Mapping | None = None
+) -> dict:
     """Read configuration files, the later ones laid over the earlier ones, and check the result.
 
     Parameters
@@ -44,6 +46,8 @@ def load_config(*paths: str | Path, schema_path: str | Path = SCHEMA) -> dict:
         ``--configfile``.
     schema_path : path-like
         The schema.
+    base : mapping, optional
+        Top-level sections that hold where no file has them.
 
     Returns
     -------
@@ -63,6 +67,8 @@ def load_config(*paths: str | Path, schema_path: str | Path = SCHEMA) -> dict:
         if not isinstance(overlay, Mapping | None):
             raise ConfigError(f"{path} holds {shown(overlay)}: it must hold sections (key: value).")
         _merge(config, overlay or {})
+    for key, section in (base or {}).items():
+        config.setdefault(key, copy.deepcopy(section))
     return check_config(config, schema_path)
 
 

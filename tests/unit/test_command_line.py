@@ -183,10 +183,7 @@ def test_a_config_never_runs_code(tmp_path, folder, capsys, monkeypatch, text):
 
 
 def test_an_unknown_solver_is_one_sentence(tmp_path, folder, capsys):
-    (tmp_path / "c.yaml").write_text(
-        "image_sets: {a: {source: photos, image_size: 8, n_images: 9}}\n"
-        "engine: {method: solver, solver: {method: spslove}}\n"
-    )
+    (tmp_path / "c.yaml").write_text("engine: {method: solver, solver: {method: spslove}}\n")
     arguments = ["-o", tmp_path / "scores", "--config", tmp_path / "c.yaml", *QUICK]
     assert run("precompute", folder, *arguments) == 1
     assert "spslove" in sentence(capsys)
@@ -194,7 +191,7 @@ def test_an_unknown_solver_is_one_sentence(tmp_path, folder, capsys):
 
 
 def test_memory_and_system_errors_are_one_sentence(tmp_path, folder, capsys, monkeypatch):
-    from crosskrylov import __main__ as command
+    from crosskrylov.cli import precompute as command
 
     for error, words in (
         (MemoryError(), "not enough memory"),
@@ -258,3 +255,86 @@ def test_a_bomb_stays_within_the_memory_budget(tmp_path, folder):
     assert done.returncode == 1, done.stderr
     assert "bomb.png is too large: its 13300 x 13300 pixels" in done.stderr
     assert "1 of 4 images have no scores" in done.stderr
+
+
+# --- configurations of this command -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("equation: {final_time: 0.5}", lambda m: m["equation"]["final_time"] == 0.5),
+        ("density: {jitter: 0.03}", lambda m: m["density"]["jitter"] == 0.03),
+        ("march: {max_picard: 3}\n", lambda m: m["engine"]["method"] == "exact"),
+        ("engine: {method: batched}", lambda m: m["engine"]["method"] == "batched"),
+        ("", lambda m: m["equation"]["final_time"] == 1.0),
+    ],
+    ids=["equation", "density", "march", "engine", "empty"],
+)
+def test_any_section_stands_alone(tmp_path, folder, capsys, text, found):
+    (tmp_path / "c.yaml").write_text(text)
+    arguments = ["-o", tmp_path / "scores", "--config", tmp_path / "c.yaml", *QUICK]
+    assert run("precompute", folder, *arguments) == 0, capsys.readouterr().err
+    assert found(ScoreStore.open(tmp_path / "scores").manifest["settings"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("equatoin: {final_time: 0.5}", "equatoin"),
+        ("density: {jiter: 0.03}", "density.jiter"),
+        ("march: {max_picard: 0}", "march.max_picard"),
+        ("engine: {method: fast}", "engine.method"),
+    ],
+)
+def test_a_mistake_in_a_section_alone_is_one_sentence(tmp_path, folder, capsys, text, message):
+    (tmp_path / "c.yaml").write_text(text)
+    arguments = ["-o", tmp_path / "scores", "--config", tmp_path / "c.yaml", *QUICK]
+    assert run("precompute", folder, *arguments) == 1
+    assert message in sentence(capsys)
+
+
+# --- show, compare, sample: what cannot be done ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["show", "nowhere.png"], "nowhere.png does not exist"),
+        (["show", "."], "is a folder"),
+        (["show", "0.png", "--size", "1"], "image size is 1"),
+        (["show", "0.png", "--size", "5000"], "--size is 5000"),
+        (["show", "0.png", "--times", "2"], "--times gives 2"),
+        (["show", "0.png", "--times", "nan"], "--times gives nan"),
+        (["sample", "nowhere"], "give --model or --schedule"),
+        (["sample", "nowhere", "--schedule", "linear"], "holds no trained network"),
+        (["sample", "nowhere", "--model", "dms"], "did you mean 'dsm'"),
+        (["sample", "nowhere", "--model", "dsm_scaled"], "the same as 'dsm'"),
+        (["sample", "nowhere", "--n-images", "0"], "--n-images is 0"),
+        (["sample", "nowhere", "--schedule", "linear", "--noise-levels", "3"], "--noise-levels"),
+    ],
+)
+def test_what_cannot_be_drawn_is_one_sentence(
+    tmp_path, folder, capsys, monkeypatch, arguments, message
+):
+    monkeypatch.chdir(folder)
+    assert run(*arguments, "-o", tmp_path / "made" / "picture.png") == 1
+    assert message in sentence(capsys)
+    assert not (tmp_path / "made").exists()
+
+
+def test_folders_of_other_sizes_are_not_compared(tmp_path, folder, capsys):
+    other = tmp_path / "other"
+    other.mkdir()
+    Image.new("RGB", (16, 16)).save(other / "a.png")
+    Image.new("RGB", (16, 24)).save(other / "b.png")
+    assert run("compare", other, other) == 1
+    assert "b.png is 16 x 24 pixels, but the first one is 16 x 16" in sentence(capsys)
+    assert run("compare", other, folder, "--size", 12) == 1
+    assert "multiple of 8" in sentence(capsys)
+    assert run("compare", folder, other) == 1
+    assert "give --size" in sentence(capsys)
+    assert run("compare", other, folder, "--size", 16) == 1
+    assert "holds 2 images, but a Fréchet distance between 51 features" in sentence(capsys)
+    assert run("compare", other, folder / "0.png") == 1
+    assert "is no folder" in sentence(capsys)

@@ -59,6 +59,13 @@ def save_figure(figure: plt.Figure, svg_path, png_path) -> None:
     plt.close(figure)
 
 
+def save_picture(figure: plt.Figure, path) -> None:
+    """Write a figure as a PNG file only, whatever its name, and close it."""
+    with plt.rc_context(_SETTINGS), atomic_path(path) as partial:
+        figure.savefig(partial, format="png", dpi=200, metadata={"Software": None})
+    plt.close(figure)
+
+
 def palette_for(names: Iterable[str]) -> dict[str, tuple]:
     """Return a colour for every name, distinguishable without red against green."""
     names = list(dict.fromkeys(names))
