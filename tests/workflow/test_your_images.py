@@ -30,7 +30,13 @@ def test_one_edited_line_plans_solvers_engine_and_training(snakemake, filled_in)
     ).stdout
     assert "images=yours" in plan
     assert "images=photos32" not in plan
-    for rule in ("march_images", "study_warm_start", "precompute_scores", "train_single_image"):
+    for rule in (
+        "solve_baseline",
+        "project_targets",
+        "study_warm_start",
+        "precompute_scores",
+        "train_single_image",
+    ):
         assert f"rule {rule}" in plan
     assert "train_budget" not in plan
     assert "Nothing uses" not in plan
