@@ -8,7 +8,7 @@ that editing this file re-runs nothing.
 
 import copy
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,21 @@ from crosskrylov.planning.runs import PARAMETERS_OF_KIND
 from crosskrylov.planning.samplers import check_samplers
 from crosskrylov.planning.sources import check_source
 from crosskrylov.planning.training_rules import check_training
-from crosskrylov.solvers.index import solver_entry
+from crosskrylov.runtime.declared import listed, nearest
+from crosskrylov.solvers.index import solver_entry, solver_options
 
 #: The one written in C is ten times as fast, which counts since every job reads the schema.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+#: Sections outside ``studies`` that run on image sets; one that is not written is off.
+_SECTIONS_ON_SETS = (
+    ("engine",),
+    ("training", "single_image"),
+    ("training", "budget"),
+    ("training", "ablation", "single_image"),
+    ("training", "ablation", "budget"),
+    ("training", "samplers"),
+)
 
 #: The schema, which comes with the package.
 SCHEMA = Path(__file__).resolve().with_name("config.schema.yaml")
@@ -63,10 +74,7 @@ def load_config(
     """
     config: dict = {}
     for path in paths:
-        overlay = _read_yaml(path)
-        if not isinstance(overlay, Mapping | None):
-            raise ConfigError(f"{path} holds {shown(overlay)}: it must hold sections (key: value).")
-        _merge(config, overlay or {})
+        _merge(config, _sections(path))
     for key, section in (base or {}).items():
         config.setdefault(key, copy.deepcopy(section))
     return check_config(config, schema_path)
@@ -77,14 +85,62 @@ def read_schema(path: str | Path = SCHEMA) -> dict:
     return insert_defaults(_read_yaml(path))
 
 
+class _StrictLoader(_LOADER):
+    """Refuses a key that stands twice in a mapping, of which YAML would take the last."""
+
+    def construct_mapping(self, node, deep=False):
+        seen: dict[Any, int] = {}
+        for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag.endswith(":merge"):
+                continue
+            line = key_node.start_mark.line + 1
+            if key_node.value in seen:
+                raise ConfigError(
+                    f"{key_node.start_mark.name}, line {line}: the key {key_node.value!r} stands "
+                    f"in line {seen[key_node.value]} already: remove one of them."
+                )
+            seen[key_node.value] = line
+        return super().construct_mapping(node, deep)
+
+
 def _read_yaml(path: str | Path) -> Any:
     try:
-        return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_LOADER)
+        with Path(path).open("rb") as file:
+            value = yaml.load(file, Loader=_StrictLoader)
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}): correct the path.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f", line {mark.line + 1}" if mark else ""
+        raise DataError(
+            f"{path}{place} is not valid YAML ({error.problem}): correct it; indent by spaces, not "
+            "by tabs."
+        ) from None
+    except (yaml.YAMLError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{path} is not valid YAML ({reason}): correct it.") from None
+    except RecursionError:
+        raise DataError(f"{path} is nested too deeply to be read: correct it.") from None
+    _check_no_circle(value, path)
+    return value
+
+
+def _check_no_circle(value: Any, path: str | Path, above: tuple[int, ...] = ()) -> None:
+    """Raise for an alias of a mapping or list inside itself."""
+    if id(value) in above:
+        raise ConfigError(f"{path} holds an alias (*) of what it stands in: write it out.")
+    inner = value.values() if isinstance(value, Mapping) else value
+    if isinstance(value, Mapping | list):
+        for entry in inner:
+            _check_no_circle(entry, path, (*above, id(value)))
+
+
+def _sections(path: str | Path) -> Mapping:
+    """Return what a configuration file holds; an empty one holds no sections."""
+    read = _read_yaml(path)
+    if not isinstance(read, Mapping | None):
+        raise ConfigError(f"{path} holds {shown(read)}: it must hold sections (key: value).")
+    return read or {}
 
 
 def _merge(config: dict, overlay: Mapping) -> None:
@@ -96,6 +152,22 @@ def _merge(config: dict, overlay: Mapping) -> None:
             _merge(config[key], value)
         else:
             config[key] = value
+
+
+def check_files_or_exit(paths: Iterable[str | Path]) -> None:
+    """Read the configuration files of a Snakemake run strictly; if one is bad, leave with status 1.
+
+    Snakemake takes the last of two equal keys silently, and names neither file nor line of a
+    mistake in YAML.
+    """
+    try:
+        for path in paths:
+            if not _sections(path):
+                raise ConfigError(
+                    f"{path} is empty: write sections (key: value), or {{}} for none."
+                )
+    except CrosskrylovError as error:
+        raise SystemExit(f"Configuration error: {error}") from None
 
 
 def check_or_exit(config: dict, schema_path: str | Path, command_line: Mapping | None) -> None:
@@ -173,10 +245,12 @@ def check_config(config: dict, schema_path: str | Path = SCHEMA) -> dict:
     schema = read_schema(schema_path)
     _check_key_types(config)
     _drop_empty(config, schema)
+    _switch_off_unwritten(config)
     _fill_defaults(config, schema)
     errors = sorted(_VALIDATOR(schema).iter_errors(config), key=reporting_order)
     if errors:
         raise ConfigError(sentence(errors[0], schema))
+    _name_all_sets(config)
     for check in _CONNECTIONS:
         check(config)
     return config
@@ -206,6 +280,56 @@ def _drop_empty(value: Any, schema: Mapping) -> None:
             del value[key]
         else:
             _drop_empty(value[key], entry_schema)
+
+
+def _switch_off_unwritten(config: dict) -> None:
+    """Give the sections that nobody wrote an empty list of image sets, in place.
+
+    Whoever writes one means it to run, as with a study; its other keys would do nothing otherwise.
+    """
+    for path in _SECTIONS_ON_SETS:
+        section = config
+        for key in path:
+            section = section.setdefault(key, {"image_sets": []} if key == path[-1] else {})
+            if not isinstance(section, dict):
+                break  # the schema will say so
+
+
+def _name_all_sets(config: dict) -> None:
+    """Write the names of all image sets where a section says null, in place.
+
+    The samplers' models are those that training.budget trains, so that all are its sets.
+    """
+    for path in _SECTIONS_ON_SETS:
+        section = config
+        for key in path:
+            section = section[key]
+        if section["image_sets"] is None:
+            trained = path[-1] == "samplers"
+            sets = config["training"]["budget"]["image_sets"] if trained else config["image_sets"]
+            section["image_sets"] = list(sets)
+
+
+def unused_image_sets(config: Mapping) -> list[str]:
+    """Return the image sets that no study, engine or experiment of a checked configuration uses."""
+    used: set[str] = set()
+    for path, value in _leaves({key: config[key] for key in ("studies", "engine", "training")}):
+        if path[-1] == "image_sets":
+            used.update(config["image_sets"] if value is None else value)
+    return [name for name in config["image_sets"] if name not in used]
+
+
+def warnings(config: Mapping) -> list[str]:
+    """Return one sentence for what a checked configuration holds in vain, if it does."""
+    unused = unused_image_sets(config)
+    if not unused:
+        return []
+    one = len(unused) == 1
+    return [
+        f"Nothing uses the image set{'' if one else 's'} {listed(unused)}: name "
+        f"{'it' if one else 'them'} under image_sets of a study (studies.trajectory), of engine or "
+        f"of training.single_image, or take {'it' if one else 'them'} away (an empty value)."
+    ]
 
 
 def _fill_defaults(value: Any, schema: Mapping) -> None:
@@ -240,13 +364,17 @@ def _allows_null(schema: Mapping) -> bool:
 
 
 def _is_integer(checker: Any, value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)  # 32.0 is not a size
+    # 32.0 is not a size; and what does not fit 64 bits fits no array
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
 
 
 def _is_number(checker: Any, value: Any) -> bool:
-    return (
-        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    )  # .nan passes every comparison that JSON Schema makes
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)  # .nan passes every comparison that JSON Schema makes
+    except OverflowError:  # a whole number of hundreds of digits
+        return False
 
 
 _VALIDATOR = jsonschema.validators.extend(
@@ -298,12 +426,48 @@ def _check_equation(config: Mapping) -> None:
 
 
 def _check_solvers(config: Mapping) -> None:
-    named = {f"solvers.{name}": entry for name, entry in config["solvers"].items()}
-    for key, entry in (named | {"engine.solver": config["engine"]["solver"]}).items():
+    for key, entry in _solver_entries(config):
         try:
             solver_entry(entry["method"])
         except ConfigError as error:
             raise ConfigError(f"{key}.method cannot be used: {error}") from None
+        _check_options(f"{key}.options", entry["method"], entry.get("options") or {})
+
+
+def _solver_entries(config: Mapping) -> Iterator[tuple[str, Mapping]]:
+    """Yield key and value of everything that names a solver's method, with options perhaps."""
+    for name, entry in config["solvers"].items():
+        yield f"solvers.{name}", entry
+    yield "engine.solver", config["engine"]["solver"]
+    for name, study in config["studies"].items():
+        if isinstance(study, Mapping) and "method" in study:
+            yield f"studies.{name}", study
+        refiners = study.get("refiners", {}) if isinstance(study, Mapping) else {}
+        for refiner, entry in refiners.items():
+            yield f"studies.{name}.refiners.{refiner}", entry
+
+
+def _check_options(key: str, method: str, options: Mapping) -> None:
+    known = solver_options(method)
+    if known is None:
+        return  # a class of the user's whose bases cannot be read; the solver itself will complain
+    for name, value in options.items():
+        if name not in known:
+            near = nearest(name, known)
+            mend = f"did you mean {near}?" if near else f"it takes {listed(known) or 'none'}."
+            raise ConfigError(f"{key}.{name} is no option of method {method}: {mend}")
+        default = known[name]
+        numeric = isinstance(default, int | float) and not isinstance(default, bool)
+        if numeric and isinstance(value, str | list | Mapping):
+            raise ConfigError(
+                f"{key}.{name} is {shown(value)}, but method {method} takes a number there, as "
+                f"{default}: write one (with a point where there is an exponent, 1.0e-8)."
+            )
+        if isinstance(default, str) and not isinstance(value, str | None):
+            raise ConfigError(
+                f"{key}.{name} is {shown(value)}, but method {method} takes text there, as "
+                f"{default}: write a name."
+            )
 
 
 def _check_references(config: Mapping) -> None:

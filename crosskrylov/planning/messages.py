@@ -169,6 +169,7 @@ def shown(value: Any) -> str:
     if value is None:
         return "empty (null)"
     if isinstance(value, str):
+        value = value.replace("\n", "\\n")  # the answer stays one line
         return f"'{value}'" if len(value) <= 60 else f"'{value[:57]}...'"
     text = json.dumps(value, default=str)
     return text if len(text) <= 60 else f"{text[:57]}..."

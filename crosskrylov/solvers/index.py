@@ -1,8 +1,11 @@
-"""Names, families and files of the solvers, found in this folder without importing them."""
+"""Names, families, files and options of the solvers, found in this folder without import."""
 
+import ast
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from crosskrylov.errors import ConfigError
 from crosskrylov.runtime.declared import Declared, declared_in, did_you_mean
@@ -61,12 +64,14 @@ def solver_entry(method: str, folder: Path = SOLVERS_FOLDER) -> SolverEntry:
         try:
             module = import_module(module_name)
             family = getattr(module, class_name).family
-        except (ImportError, AttributeError, ValueError) as error:
+            file = Path(module.__file__)
+        except (Exception, SystemExit) as error:  # whatever the user's module does
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise ConfigError(
-                f"Solver method {method!r} cannot be imported ({error}); give module:Class of a "
+                f"Solver method {method!r} cannot be imported ({reason}); give module:Class of a "
                 "registered solver class on PYTHONPATH."
             ) from error
-        return SolverEntry(family, Path(module.__file__), module_name, class_name)
+        return SolverEntry(family, file, module_name, class_name)
     known = registered_solvers(folder)
     if method not in known:
         raise ConfigError(
@@ -74,3 +79,68 @@ def solver_entry(method: str, folder: Path = SOLVERS_FOLDER) -> SolverEntry:
             f"{', '.join(sorted(known))}."
         )
     return known[method]
+
+
+def solver_options(method: str) -> dict[str, Any] | None:
+    """Return the options of a solver with their defaults, None where they cannot be read.
+
+    Those of a base class count where the class has no ``__init__``, or one with ``**options``.  A
+    default that is no literal, or missing, is given as None.
+    """
+    entry = solver_entry(method)
+    return _options(entry.file, entry.attribute)
+
+
+@cache
+def _tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"), str(file))
+
+
+def _options(file: Path, name: str) -> dict[str, Any] | None:
+    nodes = [n for n in _tree(file).body if isinstance(n, ast.ClassDef) and n.name == name]
+    if not nodes:
+        return None
+    inits = [n for n in nodes[0].body if getattr(n, "name", "") == "__init__"]
+    if not inits:
+        return _inherited(file, nodes[0])
+    arguments = inits[0].args
+    positional = [*arguments.posonlyargs, *arguments.args][1:]  # without self
+    defaults = [None] * len(positional) + list(arguments.defaults)
+    pairs = [*zip(positional, defaults[len(arguments.defaults) :], strict=True)]
+    pairs += zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    own = {argument.arg: _literal(default) for argument, default in pairs}
+    if arguments.kwarg is None:
+        return own
+    inherited = _inherited(file, nodes[0])
+    return None if inherited is None else inherited | own
+
+
+def _inherited(file: Path, node: ast.ClassDef) -> dict[str, Any] | None:
+    """Return the options of the base classes, as far as they stand in this package."""
+    found: dict[str, Any] = {}
+    for base in node.bases:
+        name = getattr(base, "id", "")
+        if name in ("ABC", "object"):
+            continue
+        options = _options(_file_of(file, name), name)
+        if options is None:
+            return None
+        found = options | found
+    return found
+
+
+def _file_of(file: Path, name: str) -> Path:
+    """Return the module that a class comes from: this one, or one of the package's."""
+    for node in _tree(file).body:
+        if isinstance(node, ast.ImportFrom) and name in {alias.name for alias in node.names}:
+            module = (node.module or "").replace(".", "/")
+            other = SOLVERS_FOLDER.parents[1] / f"{module}.py"
+            return other if other.exists() else file
+    return file
+
+
+def _literal(node: ast.expr | None) -> Any:
+    try:
+        return None if node is None else ast.literal_eval(node)
+    except ValueError:
+        return None

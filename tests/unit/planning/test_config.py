@@ -1,6 +1,7 @@
 """The configuration: defaults, overlays, and one clear sentence for every mistake."""
 
 import copy
+import inspect
 import re
 from pathlib import Path
 
@@ -15,11 +16,16 @@ from crosskrylov.planning.config import (
     check_or_exit,
     load_config,
     restore_types,
+    warnings,
 )
 from crosskrylov.planning.runs import relevant_parameters
+from crosskrylov.solvers.index import solver_options
+from crosskrylov.solvers.registry import available_solvers
 from crosskrylov.studies.index import declared_studies
 
 PROJECT = Path(__file__).resolve().parents[3]
+#: The preset for your own images has its line to fill in, see tests/workflow/test_your_images.py.
+PRESETS = sorted(set((PROJECT / "presets").glob("*.yaml")) - {PROJECT / "presets/your-images.yaml"})
 SCHEMA_TREE = yaml.safe_load(SCHEMA.read_text())
 
 
@@ -178,7 +184,7 @@ def test_committed_configurations_are_valid(path):
     assert load_config(PROJECT / "config.yaml", PROJECT / path)
 
 
-@pytest.mark.parametrize("path", sorted((PROJECT / "presets").glob("*.yaml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", PRESETS, ids=lambda p: p.stem)
 def test_presets_are_valid_overlays_of_the_default(path):
     assert load_config(PROJECT / "config.yaml", path)
 
@@ -266,6 +272,43 @@ MISTAKES = [
     ("equation.stored_steps", 101, "101, but equation.time_steps is only 100"),
     ("image_sets.a.time_steps", 3, "stored_steps is 10, but image_sets.a.time_steps is only 3"),
     ("solvers.x", {"method": "spsolv"}, "solvers.x.method cannot be used: .*'spsolv' is unknown"),
+    (
+        "solvers.x",
+        {"method": "cross_matrix_galerkin", "options": {"dimensoin": 3}},
+        "solvers.x.options.dimensoin is no option of method .*: did you mean dimension?",
+    ),
+    (
+        "solvers.x",
+        {"method": "cross_matrix_pod", "options": {"max_iteration": 3}},
+        "did you mean max_iterations?",
+    ),
+    (
+        "solvers.x",
+        {"method": "gmres", "options": {"restart": "many"}},
+        "restart is 'many', but method gmres takes a number",
+    ),
+    ("solvers.x", {"method": ":S"}, "solvers.x.method cannot be used"),
+    ("solvers.x", {"method": ".x:S"}, "solvers.x.method cannot be used"),
+    ("studies.bank", {"method": "transform_bicgstb"}, "studies.bank.method .*did you mean"),
+    (
+        "studies.bank",
+        {"options": {"restrat": 3}},
+        "studies.bank.options.restrat .*did you mean restart?",
+    ),
+    ("studies.error_budget", {"method": "bicgstap"}, "studies.error_budget.method .*did you mean"),
+    (
+        "studies.warm_start",
+        {"refiners": {"g": {"method": "gmers"}}},
+        "refiners.g.method .*did you mean",
+    ),
+    (
+        "engine.solver",
+        {"method": "gmres", "options": {"restat": 3}},
+        "engine.solver.options.restat .*did you mean restart?",
+    ),
+    ("image_sets.a\n", {"source": "photos"}, "under image_sets cannot be used"),
+    ("image_sets.a.n_images", 10**400, "n_images is 1000"),
+    ("march.picard_tolerance", 10**400, "picard_tolerance is 1000"),
     ("engine.solver.name", "gmres", "key engine.solver.name: did you mean engine.solver.method?"),
     ("engine.solver.method", "gmrs", "engine.solver.method cannot be used: .*mean 'gmres'"),
     ("image_sets.a.source", "fotos", "image_sets.a.source is 'fotos', .*did you mean 'photos'"),
@@ -319,7 +362,11 @@ def test_bad_configuration_leaves_with_status_and_sentence(config):
 @pytest.mark.parametrize(
     ("text", "error", "sentence"),
     [
-        ("a: [1, 2", DataError, r"c\.yaml is not valid YAML"),
+        ("a: [1, 2", DataError, r"c\.yaml, line 2 is not valid YAML"),
+        ("a:\n\tb: 1\n", DataError, r"c\.yaml, line 2 .* indent by spaces"),
+        ("a: 1\nb: {c: 1}\na: 2\n", ConfigError, r"c\.yaml, line 3: the key 'a' .* line 1"),
+        ("a: &x {b: *x}", ConfigError, r"c\.yaml holds an alias"),
+        ("a: " + "9" * 5000, DataError, r"c\.yaml is not valid YAML"),
         ("- 1\n- 2\n", ConfigError, r"c\.yaml holds \[1, 2\]: it must hold sections"),
         ("", ConfigError, r"image_sets is missing"),
     ],
@@ -333,3 +380,37 @@ def test_unusable_file(tmp_path, text, error, sentence):
 def test_missing_file(tmp_path):
     with pytest.raises(DataError, match=r"gone\.yaml cannot be read"):
         load_config(tmp_path / "gone.yaml")
+
+
+def test_module_of_a_solver_that_leaves_is_a_sentence(config, tmp_path, monkeypatch):
+    (tmp_path / "leaving.py").write_text("raise SystemExit(0)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    config["solvers"] = {"x": {"method": "leaving:S"}}
+    with pytest.raises(ConfigError, match=r"solvers.x.method .* cannot be imported"):
+        check_config(config)
+
+
+def test_every_option_of_a_solver_is_known():
+    for name, cls in available_solvers().items():
+        known = solver_options(name)
+        cls(**known)  # the defaults that were read make the solver
+        own = {p for p in inspect.signature(cls).parameters if p != "options"}
+        assert own <= set(known) or not known
+
+
+def test_written_sections_run_on_all_sets_and_others_on_none(config):
+    config["image_sets"]["b"] = {"source": "digits"}
+    config |= {"engine": {"parts": 1}, "training": {"single_image": {"image_sets": []}}}
+    check_config(config)
+    assert config["engine"]["image_sets"] == ["a", "b"]
+    assert config["training"]["single_image"]["image_sets"] == []
+    assert config["training"]["budget"]["image_sets"] == []
+
+
+def test_an_image_set_that_nothing_uses_is_told(config):
+    config["image_sets"]["b"] = {"source": "digits"}
+    config["engine"] = {"image_sets": ["a"]}
+    (told,) = warnings(check_config(config))
+    assert told.startswith("Nothing uses the image set b: name it under image_sets of a study")
+    config["studies"]["trajectory"] = {}
+    assert warnings(check_config(config)) == []
