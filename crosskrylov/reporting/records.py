@@ -1,6 +1,7 @@
-"""One small file per expensive run: its result, where and at which commit it was measured.
+"""One small file per expensive run: its result, machine, commit, and what it depends on.
 
-A record outlives the folder results/.  Tables read a run the same way from either.
+Machine and commit are those of the moment when the record is written, with the results of the run
+still up to date there.  A record outlives the folder results/; tables read a run from either.
 """
 
 import io

@@ -2,8 +2,8 @@
 
 A snapshot (docs/results/) is the sum of its parts: the study, what generation adds to it, and so
 on.  Keeping a part again replaces what it made before and leaves the other parts alone.  The folder
-is written by this command only and never edited: what it says of command, commit, date and machine
-is true of every file in it.
+is written by this command only: what it says of command, commit, date and machine is true of the
+files of each part.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from crosskrylov.errors import CrosskrylovError, DataError
+from crosskrylov.reporting.joining import keep_edition, put_together
 from crosskrylov.reporting.records import same_run
 from crosskrylov.runtime.files import atomic_folder, read_json, read_tsv, write_json
 from crosskrylov.runtime.provenance import machine, revision
@@ -45,8 +46,10 @@ def keep_part(
 
     The new snapshot is made beside the old one and takes its place when it is complete.
 
-    A file that another part made with the same contents belongs to both.  If the contents differ
-    this part takes it over, and its entry says so.  A file goes when no part makes it any more.
+    A file that another part made with the same contents belongs to both.  A table that differs is
+    joined with the other part's, row by row (`crosskrylov.reporting.joining`); another file, or a
+    table of other columns, is taken over, and the entry says so.  A file goes when no part makes it
+    any more.
 
     Parameters
     ----------
@@ -100,13 +103,20 @@ def keep_part(
             "took_over": {},
         }
         for kind, source, name in _files_of(results, manifest, entry):
-            _put(source, folder / kind / name, kind, name, entry, parts)
+            if kind == "tables":
+                entry[kind].append(name)
+                keep_edition(folder, part, source, parts)
+            else:
+                _put(source, folder / kind / name, kind, name, entry, parts)
         retained = [
             name
             for name in previous.get("figures", [])
-            if Path(name).stem in manifest["retained"] and name not in entry["figures"]
+            if Path(name).stem in manifest["retained"]
+            and Path(name).stem not in manifest["withheld"]
+            and name not in entry["figures"]
         ]
         entry["figures"] = sorted(entry["figures"] + retained)
+        put_together(folder, parts | {part: entry}, part)
         _remove_unowned(folder, previous, [entry, *parts.values()])
         names = {Path(name).stem for kind in ("tables", "figures") for name in entry[kind]}
         entry["captions"] = _captions(names | set(entry["left_out"]), manifest, captions)
@@ -213,8 +223,8 @@ def write_readme(folder: Path) -> None:
     lines = [
         "# Results",
         "",
-        "Written by `make snapshot`; do not edit. Each part replaces its own files only. Ratios of "
-        "times depend less on the machine, and none is taken between two machines.",
+        "Written by `make snapshot`; do not edit. Each part replaces its own files and rows only. "
+        "Ratios of times depend less on the machine, and none is taken between two machines.",
         *_origins(parts),
     ]
     figures = _owners(parts, "figures")

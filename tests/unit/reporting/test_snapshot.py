@@ -10,7 +10,7 @@ import pytest
 from crosskrylov.errors import DataError
 from crosskrylov.reporting import snapshot
 from crosskrylov.reporting.records import record_of
-from crosskrylov.runtime.files import read_json, write_json, write_tsv
+from crosskrylov.runtime.files import read_json, read_tsv, write_json, write_tsv
 
 LINKS = ("[study](#study)", "[generation](#generation)")
 
@@ -206,6 +206,25 @@ def test_a_differing_file_is_taken_over_and_that_is_noted(study, other, docs, ca
     assert (docs / "tables" / "solvers.tsv").is_file()
 
 
+def test_a_table_of_two_parts_holds_the_rows_of_both(study, other, docs):
+    study.keep(docs)
+    other.table("solvers", {"solver": ["c", "new"], "seconds": [9.0, 8.0], "n": [4, 5]})
+    text = other.keep(docs, "generation").read_text()
+    table = read_tsv(docs / "tables" / "solvers.tsv")
+    assert table.solver.tolist() == ["a|b", "c", "new"]
+    assert table.seconds.tolist() == [0.123456, 9.0, 8.0]  # the newer row of its kind
+    assert any(f"From {a}, {b}." in text for a, b in permutations(LINKS))
+    # each part can be replaced and taken away alone
+    study.manifest["tables"].remove("solvers.tsv")
+    study.table("solvers", {"solver": ["d"], "seconds": [1.0], "n": [1]})
+    study.keep(docs)
+    assert set(read_tsv(docs / "tables" / "solvers.tsv").solver) == {"c", "new", "d"}
+    other.manifest["tables"].remove("solvers.tsv")
+    other.keep(docs, "generation")
+    assert read_tsv(docs / "tables" / "solvers.tsv").solver.tolist() == ["d"]
+    assert not (docs / "parts" / "generation").exists()
+
+
 def test_an_equal_file_belongs_to_both_until_the_last_lets_it_go(study, other, docs):
     study.keep(docs)
     shutil.copy(study.folder / "tables" / "long.tsv", other.folder / "tables")
@@ -237,6 +256,10 @@ def test_a_figure_of_runs_that_were_taken_from_records_stays(study, docs):
     study.manifest["retained"] = ["strip"]
     text = study.keep(docs).read_text()
     assert "figures/strip.png" in text and (docs / "figures" / "strip.png").is_file()
+    # but not once its images may no longer be shown
+    study.manifest["withheld"] = ["strip"]
+    study.keep(docs)
+    assert not (docs / "figures" / "strip.png").exists()
 
 
 @pytest.mark.parametrize("after", range(5))
