@@ -118,7 +118,7 @@ def test_a_study_without_images_writes_the_table_itself():
     assert rule.tables == ["results/tables/convergence.tsv"]
     assert rule.inputs == {}
     assert rule.log == "study_convergence"
-    assert names(rule.files(at())) == {"convergence", "preconditioned"}
+    assert names(rule.files(at())) == {"convergence", "transform"}
 
 
 def test_solvers_that_a_section_names_are_among_the_files():
