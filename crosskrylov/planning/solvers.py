@@ -3,10 +3,7 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from crosskrylov.solvers.index import registered_solvers, solver_entry
-
-#: The published direct solver, which every saving is given against.
-BASELINE_METHOD = "spsolve"
+from crosskrylov.solvers.index import BASELINE_METHOD, registered_solvers, solver_entry
 
 
 def solvers_of_family(config: Mapping, *, cross_matrix: bool) -> str:

@@ -12,6 +12,9 @@ from crosskrylov.runtime.declared import Declared, declared_in, did_you_mean
 
 SOLVERS_FOLDER = Path(__file__).resolve().parent
 
+#: The published direct solver, which every saving is given against.
+BASELINE_METHOD = "spsolve"
+
 
 @dataclass(frozen=True)
 class SolverEntry:

@@ -12,13 +12,12 @@ from crosskrylov.scores.march_options import march_options
 from crosskrylov.scores.reference import reference_log_density
 from crosskrylov.scores.seeds import SeedAssignment
 from crosskrylov.solvers.base import check_residuals
+from crosskrylov.solvers.index import BASELINE_METHOD
 from crosskrylov.solvers.registry import make_solver
 from crosskrylov.studies.bank import SystemBank
 from crosskrylov.studies.common import relative_errors
 from crosskrylov.studies.register import register
 from crosskrylov.studies.trajectory import warm_up
-
-REFERENCE_METHOD = "spsolve"
 
 
 def time_to_residual(
@@ -59,12 +58,12 @@ def time_to_residual(
     """
     reference, tables = None, []
     # the reference first, so that the others can be compared with it
-    ordered = sorted(solvers.items(), key=lambda item: item[1]["method"] != REFERENCE_METHOD)
+    ordered = sorted(solvers.items(), key=lambda item: item[1]["method"] != BASELINE_METHOD)
     for name, entry in ordered:
         table, scores = solve_bank(
             bank, name, entry, tolerances, seeds, repeats, n_threads, reference
         )
-        if entry["method"] == REFERENCE_METHOD:
+        if entry["method"] == BASELINE_METHOD:
             reference = scores
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
@@ -123,7 +122,7 @@ def solve_bank(
                     }
                 )
         scores = np.stack(scores, axis=1)
-        if method == REFERENCE_METHOD:
+        if method == BASELINE_METHOD:
             reference = scores
         errors = {
             "score_error_vs_spsolve": _worst(scores, reference),
@@ -223,14 +222,14 @@ def amortise(table: pd.DataFrame) -> pd.DataFrame:
     result = pd.DataFrame(rows)
     # times of two machines are no pair, and those of an unknown one have no partner
     pair = ["tolerance", "machine"]
-    reference = result[(result.method == REFERENCE_METHOD) & (result.machine != "")]
+    reference = result[(result.method == BASELINE_METHOD) & (result.machine != "")]
     reference = reference.drop_duplicates(pair).set_index(pair).seconds_per_target
     paired = reference.reindex(pd.MultiIndex.from_frame(result[pair])).to_numpy()
     gain = paired - result.seconds_per_target
     result["break_even_targets"] = np.where(
         gain > 0, np.ceil(result.setup_seconds / gain.where(gain > 0)), np.nan
     )
-    result.loc[result.method == REFERENCE_METHOD, "break_even_targets"] = np.nan
+    result.loc[result.method == BASELINE_METHOD, "break_even_targets"] = np.nan
     return result.drop(columns="machine")
 
 

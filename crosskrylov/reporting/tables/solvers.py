@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from crosskrylov.solvers.index import BASELINE_METHOD
+
 COLUMNS = (
     "dataset",
     "image_size",
@@ -132,7 +134,7 @@ def baseline_ratio(measurements: pd.DataFrame) -> pd.Series:
     )
     table = table[table.machine.fillna("") != ""]
     pair = ["dataset", "image_size", "study", "seed", "machine"]
-    baseline = table[table.method == "spsolve"].drop_duplicates(pair)
+    baseline = table[table.method == BASELINE_METHOD].drop_duplicates(pair)
     both = table.merge(baseline, on=pair, suffixes=("", "_of_baseline"))
     means = both.groupby(_KEYS, sort=False, dropna=False).mean(numeric_only=True)
     return (means.setup_seconds_of_baseline + means.solve_seconds_of_baseline) / (
