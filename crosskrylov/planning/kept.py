@@ -25,6 +25,7 @@ from crosskrylov.planning.fingerprints import (
     training_steps,
 )
 from crosskrylov.planning.runs import equation, runs
+from crosskrylov.planning.samplers import sampler_files, samplers_of
 from crosskrylov.planning.solvers import baseline_solver
 from crosskrylov.planning.sources import frechet_features
 from crosskrylov.planning.studies import (
@@ -243,12 +244,16 @@ def _training_step(
         "equation": lambda: equation(config, images),
         "unet": lambda: config["unet"],
     }
-    given = {name: values[name]() for name in _TRAINING_PARAMETERS[script].split()}
-    return Step(f"{script}.py", given, (training.model_file(config, experiment, model),))
+    given = {name: values[name]() for name in TRAINING_PARAMETERS[script].split()}
+    modules = (
+        training.model_file(config, experiment, model),
+        *sampler_files(samplers_of(config, script)),
+    )
+    return Step(f"{script}.py", given, modules)
 
 
-#: Names of the parameters of every rule of a training run.
-_TRAINING_PARAMETERS = {
+#: Names of the parameters of every rule of a training run; a test compares them with the rules.
+TRAINING_PARAMETERS = {
     "train_single_image": "state objective embedded_steps equation unet training",
     "train_budget": "state objective features unet training",
     "denoise": "objective training final_time",

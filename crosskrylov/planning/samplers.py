@@ -5,6 +5,7 @@ from pathlib import Path
 
 from crosskrylov.errors import ConfigError
 from crosskrylov.learning.sampling.registry import (
+    DENOISING_SAMPLER,
     SamplerChoice,
     declared_samplers,
     sampler_choice,
@@ -54,6 +55,24 @@ def _check_fewest(choice: SamplerChoice, evaluations: Iterable[int], key: str) -
             f"{key} is {choice.method!r}, which needs at least {fewest} network evaluations, but "
             f"function_evaluations has {min(evaluations)}: raise it or take another sampler."
         )
+
+
+def samplers_of(config: Mapping, script: str) -> list[str | Mapping]:
+    """Return the samplers that a script of a training run draws with.
+
+    Parameters
+    ----------
+    config : mapping
+        The configuration.
+    script : str
+        Its name without ending.
+    """
+    training = config["training"]
+    if script in ("train_single_image", "denoise"):
+        return [DENOISING_SAMPLER]
+    if script in ("train_budget", "sample"):
+        return [training["budget"]["sampler"]]
+    return training["samplers"]["samplers"] if script == "compare_samplers" else []
 
 
 def sampler_files(names: Iterable[str | Mapping]) -> list[Path]:

@@ -101,6 +101,16 @@ def test_outputs_of_the_report_have_labels(jobs):
     assert [place for place, entry in shown.items() if not entry.labels] == []
 
 
+def test_fingerprints_know_every_parameter_of_a_training_rule(jobs):
+    """A parameter that is left out would let a kept record stand for another run."""
+    from crosskrylov.planning.kept import TRAINING_PARAMETERS
+
+    stated = {name: set(keys.split()) for name, keys in TRAINING_PARAMETERS.items()}
+    assert stated == {name: set(jobs[name].params.keys()) for name in stated}
+    named = {name: set(rule.params.keys()) for name, rule in jobs.items()}
+    assert {name for name, keys in named.items() if "training" in keys} <= set(stated)
+
+
 def test_benchmark_files_of_two_rules_differ(jobs):
     """seconds.tsv tells rules apart by the paths of their benchmark files."""
     patterns = {name: rule.benchmark.regex() for name, rule in jobs.items() if rule.benchmark}

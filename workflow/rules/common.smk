@@ -10,7 +10,7 @@ from pathlib import Path
 from crosskrylov.planning import runs as _runs
 from crosskrylov.planning import training
 from crosskrylov.planning.dependencies import source_files
-from crosskrylov.planning.samplers import sampler_files
+from crosskrylov.planning.samplers import sampler_files, samplers_of
 from crosskrylov.planning.solvers import solver_files
 
 
@@ -41,13 +41,14 @@ def code_with_solvers(script, *entries):
     return code(script, *solver_files(entries))
 
 
-def code_with_model(script, *samplers):
+def code_with_model(script):
     """Return the library files of a script that uses {model}: its module, and no other model's.
 
     The modules of the samplers that it draws with are among them.
     """
     file = of_run(training.model_file, "experiment", "model")
-    return lambda wildcards: code(script, file(wildcards), *sampler_files(samplers))
+    samplers = sampler_files(samplers_of(config, Path(script).stem))
+    return lambda wildcards: code(script, file(wildcards), *samplers)
 
 
 def of_run(function, *names):

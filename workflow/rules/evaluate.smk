@@ -31,7 +31,7 @@ rule denoise:
     input:
         images="results/{images}/seed{seed}/images.npz",
         checkpoint=f"{RUN}checkpoint",
-        library=code_with_model("denoise.py", DENOISING_SAMPLER),
+        library=code_with_model("denoise.py"),
     output:
         denoised=f"{RUN}denoised.npz",
     log:
@@ -81,7 +81,7 @@ rule sample:
     input:
         images="results/{images}/seed{seed}/images.npz",
         checkpoint=f"{RUN}checkpoint",
-        library=code_with_model("sample.py", config["training"]["budget"]["sampler"]),
+        library=code_with_model("sample.py"),
     output:
         samples=f"{RUN}samples.npz",
     log:
@@ -136,7 +136,7 @@ rule compare_samplers:
     input:
         images="results/{images}/seed{seed}/images.npz",
         checkpoint="results/training/budget/{images}/{model}/seed{seed}/checkpoint",
-        library=code_with_model("compare_samplers.py", *config["training"]["samplers"]["samplers"]),
+        library=code_with_model("compare_samplers.py"),
     output:
         result=f"{RUN}result.json",
     log:

@@ -7,7 +7,6 @@ OUTPUTS: results/{images}/seed{seed}/embedded.npz,
 
 import os
 
-from crosskrylov.learning.sampling.registry import DENOISING_SAMPLER
 from crosskrylov.planning import sources
 from crosskrylov.planning.training import RUN
 
@@ -56,7 +55,7 @@ rule train_single_image:
     input:
         unpack(embedded_images),
         images="results/{images}/seed{seed}/images.npz",
-        library=code_with_model("train_single_image.py", DENOISING_SAMPLER),
+        library=code_with_model("train_single_image.py"),
     output:
         curve=f"{RUN}curve.tsv",
         summary=f"{RUN}training.json",
@@ -88,7 +87,7 @@ rule train_budget:
     input:
         unpack(embedded_images),
         images="results/{images}/seed{seed}/images.npz",
-        library=code_with_model("train_budget.py", config["training"]["budget"]["sampler"]),
+        library=code_with_model("train_budget.py"),
     output:
         curve=f"{RUN}curve.tsv",
         summary=f"{RUN}training.json",
