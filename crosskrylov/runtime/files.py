@@ -13,6 +13,7 @@ import os
 import platform
 import re
 import shutil
+import time
 import uuid
 import zipfile
 import zlib
@@ -99,7 +100,7 @@ def _lock(descriptor: int, folder: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace") or "another process"
+        holder = _holder(descriptor)
         raise DataError(
             f"{printable(folder)} is being written by {holder}: wait for it, or choose another "
             "folder."
@@ -107,6 +108,16 @@ def _lock(descriptor: int, folder: Path) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
             raise
+
+
+def _holder(descriptor: int) -> str:
+    """Who holds the lock; it writes its name just after it took it, hence the short patience."""
+    for _ in range(20):
+        name = os.pread(descriptor, 200, 0).decode("utf-8", "replace")
+        if name:
+            return name
+        time.sleep(0.05)
+    return "another process"
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -283,6 +284,22 @@ def test_a_second_writer_is_told_who_the_first_is(tmp_path):
     assert folder_listing(tmp_path) == []
     with files.locked(tmp_path):
         pass
+
+
+def test_a_lock_taken_an_instant_ago_is_named_once_its_holder_has_written_its_name(tmp_path):
+    if files.fcntl is None:
+        pytest.skip("needs file locks")
+    descriptor = os.open(tmp_path / ".lock", os.O_RDWR | os.O_CREAT)
+    files.fcntl.flock(descriptor, files.fcntl.LOCK_EX)  # taken, and not yet named
+    naming = threading.Timer(0.2, os.write, (descriptor, b"process 4242 on elsewhere"))
+    naming.start()
+    try:
+        with pytest.raises(DataError, match="is being written by process 4242 on elsewhere: "):
+            with files.locked(tmp_path):
+                pass
+    finally:
+        naming.join()
+        os.close(descriptor)
 
 
 def test_a_lock_ends_with_its_process_however_that_ends(tmp_path):
