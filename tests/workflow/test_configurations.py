@@ -6,20 +6,50 @@ import pytest
 
 from tests.conftest import PROJECT, TOY
 
+BLANK = PROJECT / "presets" / "blank.yaml"
 # the preset for your own images has its line to fill in, see test_your_images.py
-PRESETS = set((PROJECT / "presets").glob("*.yaml")) - {PROJECT / "presets" / "your-images.yaml"}
+PRESETS = set((PROJECT / "presets").glob("*.yaml")) - {
+    BLANK,
+    PROJECT / "presets" / "your-images.yaml",
+}
 OVERLAYS = [None, TOY, *sorted(PRESETS)]
+
+
+def layers(overlay):
+    """The config files of a preset; the parts of the study lie on an empty configuration."""
+    if overlay is None:
+        return []
+    return [BLANK, overlay] if overlay.stem.startswith("study-") else [overlay]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda file: file.stem if file else "default")
 def test_configuration_can_be_planned(snakemake, overlay, tmp_path):
-    arguments = ["--configfile", overlay] if overlay else []
+    arguments = ["--configfile", *layers(overlay)] if overlay else []
     plan = snakemake(
         *("--snakefile", PROJECT / "Snakefile", "--directory", tmp_path, "--dry-run", "--quiet"),
         *arguments,
         cwd=PROJECT,
     )
     assert "rror" not in plan.stdout
+
+
+def test_on_the_blank_preset_only_what_an_overlay_names_is_planned(snakemake, tmp_path):
+    """A new study, set of images or experiment in config.yaml needs its line there."""
+    overlay = tmp_path / "mine.yaml"
+    overlay.write_text(
+        "image_sets: {mine: {source: noise, image_size: 16, n_images: 4}}\n"
+        "studies: {system_summary: {image_sets: [mine]}}\n"
+    )
+    plan = snakemake(
+        *("--directory", tmp_path, "--dry-run", "--configfile", BLANK, overlay), cwd=PROJECT
+    ).stdout
+    jobs = plan.split("Job stats:")[-1].split("total")[0].splitlines()
+    planned = {line.split()[0] for line in jobs if line and line.split()[-1].isdigit()}
+    assert {name for name in planned if name.startswith(("study_", "march", "train"))} == {
+        "study_system_summary"
+    }
+    assert not planned & {"gather_scores", "precompute_scores", "denoise", "sample"}
+    assert plan.count("results/mine/seed") and "results/photos32" not in plan
 
 
 @pytest.mark.parametrize("entry", ["Snakefile", "workflow/Snakefile"])

@@ -24,8 +24,9 @@ from crosskrylov.solvers.registry import available_solvers
 from crosskrylov.studies.index import declared_studies
 
 PROJECT = Path(__file__).resolve().parents[3]
-#: The preset for your own images has its line to fill in, see tests/workflow/test_your_images.py.
-PRESETS = sorted(set((PROJECT / "presets").glob("*.yaml")) - {PROJECT / "presets/your-images.yaml"})
+#: The blank one is for others to lie on; the one for your own images has its line to fill in.
+INCOMPLETE = {PROJECT / "presets" / name for name in ("blank.yaml", "your-images.yaml")}
+PRESETS = sorted(set((PROJECT / "presets").glob("*.yaml")) - INCOMPLETE)
 SCHEMA_TREE = yaml.safe_load(SCHEMA.read_text())
 
 

@@ -1,0 +1,81 @@
+"""Medians of repeated times, and of ratios of times, with intervals."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from crosskrylov.errors import DataError
+
+
+class Interval(NamedTuple):
+    """A median and the interval around it; low and high are NaN where nothing was repeated."""
+
+    median: float
+    low: float
+    high: float
+
+
+def median_interval(values: Sequence[float], level: float = 0.95) -> Interval:
+    """Return the median of positive values with an interval for their typical size.
+
+    Times and ratios of times scatter by factors, so the interval is Student's on their logarithms.
+    An interval for the median without such an assumption needs six values at the least.  Where the
+    values are so skew that the interval leaves out the median, it is widened to hold it.
+
+    Parameters
+    ----------
+    values : sequence of float
+        Independent repeats, in any unit; all positive.
+    level : float
+        Coverage, 0.95 for 95 %.
+
+    Returns
+    -------
+    Interval
+
+    Raises
+    ------
+    DataError
+        If there is no value, or one is not positive and finite.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if values.size == 0 or not (np.isfinite(values) & (values > 0)).all():
+        raise DataError(f"An interval needs positive values, found {values.tolist()[:20]}.")
+    median = float(np.median(values))
+    if values.size == 1:
+        return Interval(median, float("nan"), float("nan"))
+    logs = np.log(values)
+    reach = stats.t.ppf(0.5 + level / 2, values.size - 1) * stats.sem(logs)
+    low, high = np.exp(logs.mean() + np.array([-reach, reach]))
+    return Interval(median, min(float(low), median), max(float(high), median))
+
+
+def ratio_interval(
+    numerators: Sequence[float], denominators: Sequence[float], level: float = 0.95
+) -> Interval:
+    """Return `median_interval` of ratios that are paired, repeat by repeat.
+
+    Repeats that are interleaved share what the machine did at the time, which a ratio inside the
+    repeat cancels.
+
+    Parameters
+    ----------
+    numerators, denominators : sequences of float
+        Positive, of the same length: the same repeat at the same place.
+    level : float
+
+    Raises
+    ------
+    DataError
+        If the lengths differ, or a value is not positive and finite.
+    """
+    numerators, denominators = np.asarray(numerators), np.asarray(denominators)
+    if numerators.shape != denominators.shape:
+        raise DataError(
+            f"Ratios pair repeats, found {numerators.size} of one and {denominators.size} of the "
+            "other."
+        )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return median_interval(numerators / denominators, level)
