@@ -78,9 +78,10 @@ def declared_in_configs(configs: Iterable[Mapping]) -> Declared:
     """Return what configurations say together; of a name in several, what the last one says."""
     methods, without, sources = {}, {}, {}
     for config in configs:
-        methods |= published_methods(config["solvers"])
-        without |= controls(config["solvers"])
-        sources |= {name: entry["source"] for name, entry in config["image_sets"].items()}
+        solvers = config.get("solvers", {})
+        methods |= published_methods(solvers)
+        without |= controls(solvers)
+        sources |= {name: its["source"] for name, its in config.get("image_sets", {}).items()}
     return Declared(methods, without, sources)
 
 
