@@ -53,15 +53,15 @@ def test_every_set_of_the_how_to_loads(copies, tmp_path):
 @pytest.mark.slow
 def test_the_solver_study_runs_on_copies_named_on_the_command_line(copies, tmp_path):
     small = overlay()
+    for name in ("celeba128", "faces64_upscaled"):  # to be quick
+        del small["image_sets"][name]
     for images in small["image_sets"].values():
-        images |= {"n_images": 4, "image_size": min(images["image_size"], 64) // 4}
+        images |= {"n_images": 4, "image_size": 16}
+    small["studies"]["trajectory"]["image_sets"] = list(small["image_sets"])
     small["studies"]["trajectory"]["solvers"] = ["spsolve", "cross_matrix_galerkin"]
     small |= {"equation": {"time_steps": 6, "stored_steps": 3}, "seeds": {"n_seeds": 1}}
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(small))
-    cifar, celeba = copies / "cifar", copies / "celeba"
-    roots = (
-        f"cifar32: {{root: {cifar}}}, celeba64: {{root: {celeba}}}, celeba128: {{root: {celeba}}}"
-    )
+    roots = f"cifar32: {{root: {copies / 'cifar'}}}, celeba64: {{root: {copies / 'celeba'}}}"
     run_snakemake(
         *("results/tables/solvers.tsv", "results/tables/claims.tsv"),
         *("--directory", tmp_path, "--configfile", PROJECT / "presets" / "blank.yaml"),

@@ -164,8 +164,7 @@ rule claims_table:
             for name, entry in config["solvers"].items()
         },
         image_sets={
-            name: {"source": entry["source"]}
-            for name, entry in config["image_sets"].items()
+            name: {"source": entry["source"]} for name, entry in config["image_sets"].items()
         },
     script:
         "../scripts/claims_table.py"

@@ -243,12 +243,11 @@ def _saving_rows(solvers: pd.DataFrame, methods: Mapping[str, str]) -> list[dict
                 evidence=SOLVERS_PATH,
             )
         )
-        speedup = _read(run, "speedup_vs_best_direct")
-        if not np.isnan(speedup.median):
-            saving = _percent(Interval(*(1 - 1 / value for value in speedup)))
+        saving = _percent(_read(run, "time_reduction_vs_best_direct"))
+        if not np.isnan(saving.median):
             rows.append(
                 _row(
-                    *(BEST_DIRECT_TEXT, None, metric, "best direct solver"),
+                    *(BEST_DIRECT_TEXT, None, metric, f"{run['best_direct']} (best direct solver)"),
                     **about,
                     measured=saving,
                     verdict=judge(saving.low, saving.high, 0.0),
@@ -317,21 +316,24 @@ def _clocked_ratio(
 ) -> Interval | None:
     """Return the ratio of two solvers' seconds, paired repeat by repeat; None if not clocked.
 
-    The seconds of a repeat are the sum over its windows and all phases; a window that only one of
-    the two has is left out.
+    The seconds of a repeat are the sum over its windows and all phases, the mean over random seeds;
+    a window that only one of the two has is left out, and so are the whole marches that check them.
     """
     if clocks is None:
         return None
-    about = (clocks.dataset == dataset) & (clocks.image_size == image_size)
-    repeat = [key for key in ("machine", "seed", "repeat") if key in clocks]
-    seconds = clocks[[f"{phase}_seconds" for phase in PHASES]].sum(axis=1)
-    table = clocks[about].assign(seconds=seconds, window=clocks.window.astype(object).fillna(""))
+    chosen = (clocks.dataset == dataset) & (clocks.image_size == image_size)
+    if "part" in clocks:
+        chosen &= clocks.part == "window"
+    table = clocks[chosen]
+    table = table.assign(seconds=table[[f"{phase}_seconds" for phase in PHASES]].sum(axis=1))
+    same = [key for key in ("seed", "repeat", "window", "first_step", "n_steps") if key in table]
     both = table[table.solver == solver].merge(
-        table[table.solver == control], on=[*repeat, "window"], suffixes=("", "_without")
+        table[table.solver == control], on=same, suffixes=("", "_without")
     )
     if both.empty:
         return None
-    sums = both.groupby(repeat, dropna=False)[["seconds", "seconds_without"]].sum()
+    seconds = ["seconds", "seconds_without"]
+    sums = both.groupby(["seed", "repeat"])[seconds].sum().groupby("repeat").mean()
     return ratio_interval(sums.seconds, sums.seconds_without)
 
 
