@@ -173,7 +173,7 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
         partial.mkdir()
         yield partial
         if target.exists():
-            outgoing = partial.with_name(partial.name + ".old")
+            outgoing = partial.with_name(f"{partial.name}.old.partial{target.suffix}")
             os.replace(target, outgoing)
             os.replace(partial, target)
             shutil.rmtree(outgoing, ignore_errors=True)
@@ -352,7 +352,7 @@ def read_json(path: str | os.PathLike) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"{path} does not exist: make it first or correct the path.") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise DataError(
             f"{path} cannot be read as JSON ({error}): delete it and make it again."
         ) from error
