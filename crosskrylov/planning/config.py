@@ -392,7 +392,8 @@ def _check_image_sets(config: Mapping) -> None:
     for name, images in config["image_sets"].items():
         key = f"image_sets.{name}"
         check_source(key, images)
-        if config["seeds"]["n_seeds"] > images["n_images"]:
+        # null, all images of the source: how many there are is known when they are read
+        if images["n_images"] is not None and config["seeds"]["n_seeds"] > images["n_images"]:
             raise ConfigError(
                 f"seeds.n_seeds is {config['seeds']['n_seeds']}, but {key}.n_images is only "
                 f"{images['n_images']}: lower the one or raise the other."

@@ -40,7 +40,7 @@ def check_training(config: Mapping) -> None:
     images = training["single_image"]["images"]
     for name in training["single_image"]["image_sets"]:
         available = config["image_sets"][name]["n_images"]
-        if max(images) >= available:
+        if available is not None and max(images) >= available:
             raise ConfigError(
                 f"training.single_image.images asks for image {max(images)}, but "
                 f"image_sets.{name}.n_images is {available}: lower the one or raise the other."

@@ -120,6 +120,21 @@ def _holder(descriptor: int) -> str:
     return "another process"
 
 
+def check_writable_or_exit(folder: str | os.PathLike) -> None:
+    """Leave with a sentence and status 1 if nothing can be written to a folder that is to be made.
+
+    Snakemake would end in a traceback of its own at the first job.
+    """
+    place = Path(folder).absolute()
+    while not place.exists():
+        place = place.parent
+    if not (place.is_dir() and os.access(place, os.W_OK)):
+        raise SystemExit(
+            f"Error: {printable(place)} cannot be written to: give permission, or choose another "
+            "folder (--directory)."
+        )
+
+
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary sibling of ``path`` to write a file to; it becomes ``path`` on success.

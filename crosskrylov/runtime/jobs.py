@@ -4,7 +4,7 @@ import inspect
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,17 @@ class _OneSentence(logging.Formatter):
         if not expected:
             return super().format(record)
         return f"{record.levelname}: {record.exc_info[1]}"
+
+
+class _LogFile(logging.FileHandler):
+    """A log file that is allowed to end early: on a full disk the sentence on stderr is enough."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (logging's name)
+        """Say nothing, where logging would print a traceback of its own for every record."""
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
 
 
 @contextmanager
@@ -44,10 +55,16 @@ def logged(path: str | os.PathLike) -> Iterator[logging.Logger]:
     Raises
     ------
     SystemExit
-        With status 1 after any `Exception` in the body.
+        With status 1 after any `Exception` in the body, or if there can be no log file.
     """
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    log_file = logging.FileHandler(path, mode="w", encoding="utf-8")
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        log_file = _LogFile(path, mode="w", encoding="utf-8")
+    except OSError as error:
+        raise SystemExit(
+            f"ERROR: Cannot write {path}: {error.strerror}; make room or give permission, and run "
+            "again."
+        ) from None
     log_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     console = logging.StreamHandler()
     console.setFormatter(_OneSentence("%(levelname)s: %(message)s"))

@@ -43,10 +43,10 @@ def workflow(tmp_path, project):
     return tmp_path
 
 
-def start(folder, project):
+def start(folder, project, target="results/out.txt"):
     path = os.pathsep.join([str(project), os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(
-        [sys.executable, "-m", "snakemake", "--cores", "1", "results/out.txt"],
+        [sys.executable, "-m", "snakemake", "--cores", "1", target],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
         stdout=subprocess.PIPE,
@@ -98,3 +98,62 @@ def test_a_job_that_outlives_its_snakemake_is_noticed(workflow, project):
     while still_at_work(workflow) and time.monotonic() < until:
         time.sleep(0.05)
     assert warnings_of_others(workflow) == []
+
+
+FULL = """
+from crosskrylov.runtime.files import check_writable_or_exit
+
+rule fill:
+    output: "results/out.npz"
+    log: "results/logs/fill.log"
+    script: "fill.py"
+
+onstart:
+    check_writable_or_exit("results")
+"""
+FILL = """
+import numpy as np
+from crosskrylov.runtime.files import save_npz
+from crosskrylov.runtime.jobs import run_job
+
+def main(out_path="results/out.npz"):
+    save_npz("results/out.npz", values=np.zeros(10**6))
+
+if __name__ == "__main__":
+    run_job(main, snakemake)
+"""
+
+
+@pytest.fixture
+def full_disk(tmp_path):
+    """A workflow whose results are on a disk of 64 kB without a free byte."""
+    (tmp_path / "Snakefile").write_text(FULL)
+    (tmp_path / "fill.py").write_text(FILL)
+    place = tmp_path / "results"
+    (place).mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    (place / "logs").mkdir()
+    try:
+        with (place / "rest").open("wb", buffering=0) as rest:
+            while True:
+                rest.write(bytes(4096))
+    except OSError:
+        pass
+    yield tmp_path
+    subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_sentence_and_a_read_only_one_too(full_disk, project):
+    output = start(full_disk, project, "results/out.npz").communicate(timeout=120)[0]
+    assert output.count("The disk is full: results/out.npz could not be written") == 1
+    assert "Traceback" not in output
+    command = ["mount", "-o", "remount,ro", str(full_disk / "results")]
+    assert subprocess.run(command, capture_output=True).returncode == 0
+    run = start(full_disk, project, "results/out.npz")
+    output = run.communicate(timeout=120)[0]
+    assert run.returncode == 1
+    assert output.strip().splitlines()[-1].startswith(f"Error: {full_disk / 'results'} cannot be")
+    assert "Traceback" not in output

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 
 import pytest
 import torch
@@ -144,3 +145,23 @@ def test_a_network_with_a_bad_config_is_refused_without_the_network(state, text,
     with pytest.raises(DataError) as caught:
         load_network(state)
     assert "\n" not in str(caught.value)
+
+
+def test_a_full_disk_leaves_the_state_that_was_there(trained, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    size = sum(file.stat().st_size for file in trained.iterdir()) // 1024 * 3 // 2
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", str(disk)]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        state = shutil.copytree(trained, disk / "state")
+        with pytest.raises(DataError, match=r"disk is full: .*state could not be written"):
+            run(state, 3)
+        assert [path.name for path in disk.iterdir()] == ["state"]
+        assert json.loads((state / "training_state.json").read_text())["step"] == 2
+        for file in trained.iterdir():
+            assert (state / file.name).read_bytes() == file.read_bytes()
+    finally:
+        # lazily: tensors of the state that was read may still be mapped into memory
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)

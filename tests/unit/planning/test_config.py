@@ -13,6 +13,7 @@ from crosskrylov.planning.config import (
     PARAMETERS_OF_KIND,
     SCHEMA,
     check_config,
+    check_files_or_exit,
     check_or_exit,
     load_config,
     restore_types,
@@ -381,6 +382,29 @@ def test_unusable_file(tmp_path, text, error, sentence):
 def test_missing_file(tmp_path):
     with pytest.raises(DataError, match=r"gone\.yaml cannot be read"):
         load_config(tmp_path / "gone.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("syntax", "a: [1\nb: 2\n", r"syntax\.yaml, line 2 is not valid YAML"),
+        ("tab", "a:\n\tb: 1\n", r"tab\.yaml, line 2 .*by spaces"),
+        ("list", "- 1\n", r"list\.yaml holds \[1\]"),
+        ("empty", "", r"empty\.yaml is empty: write sections"),
+        ("gone", None, r"gone\.yaml cannot be read"),
+    ],
+)
+def test_a_file_of_a_run_is_named(tmp_path, name, text, sentence):
+    if text is not None:
+        (tmp_path / f"{name}.yaml").write_text(text)
+    with pytest.raises(SystemExit, match=f"^Configuration error: .*{sentence}"):
+        check_files_or_exit([tmp_path / f"{name}.yaml"])
+
+
+def test_no_number_of_images_means_all_of_them(config):
+    config["image_sets"]["a"]["n_images"] = None
+    config["training"] = {"single_image": {"image_sets": ["a"], "images": [1000]}}
+    assert check_config(config)["image_sets"]["a"]["n_images"] is None
 
 
 def test_module_of_a_solver_that_leaves_is_a_sentence(config, tmp_path, monkeypatch):
