@@ -439,3 +439,16 @@ def test_an_image_set_that_nothing_uses_is_told(config):
     assert told.startswith("Nothing uses the image set b: name it under image_sets of a study")
     config["studies"]["trajectory"] = {}
     assert warnings(check_config(config)) == []
+
+
+def test_what_is_cut_to_the_images_or_steps_is_told(config):
+    config["image_sets"]["a"]["n_images"] = 4
+    config |= {"equation": {"time_steps": 8, "stored_steps": 3}, "embedding": {"steps": 50}}
+    config["studies"] = {"likeness": {"image_sets": ["a"], "n_seeds": [1, 4, 9]}}
+    config["training"] = {"single_image": {"image_sets": ["a"]}}
+    steps, seeds = warnings(check_config(config))
+    assert steps.startswith("embedding.steps is 50, but equation.stored_steps is only 3")
+    assert "n_seeds asks for 4" in seeds and "9 seeds, but image set a has 4 images" in seeds
+    config["embedding"]["steps"] = 3
+    config["studies"]["likeness"]["n_seeds"] = [1, 3]
+    assert warnings(check_config(config)) == []
