@@ -22,8 +22,8 @@ from crosskrylov.solvers.kernels.residuals import norms, to_numpy
 
 Array = Any
 
-#: What a march spends its time on: the coefficients, the solver's format, work shared by images, the
-#: rest of the solver, and the true residuals with the change of the iterate.
+#: What a march spends its time on: the coefficients, the solver's format, work shared by images,
+#: the rest of the solver, and the true residuals with the change of the iterate.
 PHASES = ("assembly", "conversion", "setup", "solve", "check")
 
 

@@ -1,9 +1,9 @@
 """Seconds of every solver over the same time steps: end to end, interleaved, repeated.
 
-The marches of `crosskrylov.studies.trajectory` are jobs of their own, so that another solver re-runs
-no other; what a machine does meanwhile falls on one of them.  Here one job times all solvers.  They
-take turns in random order, on windows of time steps that start from the states of one reference
-march: every solver gets the same systems, and a repeat takes a fraction of a march.
+The marches of `crosskrylov.studies.trajectory` are jobs of their own, so that another solver
+re-runs no other; what a machine does meanwhile falls on one of them.  Here one job times all
+solvers.  They take turns in random order, on windows of time steps that start from the states of
+one reference march: every solver gets the same systems, and a repeat takes a fraction of a march.
 """
 
 from collections.abc import Mapping, Sequence
@@ -163,7 +163,7 @@ def _take_turns(
     order: np.random.Generator,
     exact: np.ndarray | None,
 ) -> list[dict]:
-    """March a window once with every solver, in random order; errors are measured with ``exact``."""
+    """March a window once with every solver, in random order; with ``exact`` measure errors."""
     rows, scores = [], {}
     # of two entries of that method the first of the configuration is the published one
     methods = {name: entry["method"] for name, entry in solvers.items()}

@@ -130,7 +130,7 @@ def frozen_rows(
 
 
 def solver_table(measurements: pd.DataFrame, clocks: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Return the published table: random seeds are averaged, and direct solvers are what others beat.
+    """Return the published table: random seeds are averaged, direct solvers are what others beat.
 
     Times and iterations are means over random seeds, residuals, score errors and memory the worst,
     fallbacks the sum.  What was not measured stays missing.  Where the solvers' clocks were

@@ -21,7 +21,7 @@ _ROOM = 1.9
 
 @register("seconds_per_image")
 def plot_seconds_per_image(table: pd.DataFrame) -> plt.Figure:
-    """Stack the phases of every solver's seconds, SpSolve as published 100 %: a panel per image set.
+    """Stack the phases of every solver's seconds, SpSolve's 100 %: a panel per image set.
 
     Parameters
     ----------
@@ -118,5 +118,5 @@ def _finding(marches: pd.DataFrame) -> str:
     best = marches.loc[saving.groupby(marches.dataset).idxmax().dropna()]
     names = " or ".join(readable(name) for name in dict.fromkeys(best.solver))
     low, high = 100 * best.time_reduction_vs_spsolve.agg(["min", "max"]).astype(float)
-    amount = f"{low:.0f} %" if f"{low:.0f}" == f"{high:.0f}" else f"{low:.0f}–{high:.0f} %"
+    amount = f"{low:.0f} %" if f"{low:.0f}" == f"{high:.0f}" else f"{low:.0f} to {high:.0f} %"
     return f"Fastest end to end: {names}, {amount} below SpSolve"
