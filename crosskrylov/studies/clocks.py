@@ -38,9 +38,9 @@ def time_solvers(
     solvers: Mapping[str, Mapping],
     march_section: Mapping | None,
     seeds: SeedAssignment,
-    windows: Sequence[Sequence[int]] | None = None,
-    repeats: int = 3,
-    march_images: int = 0,
+    windows: Sequence[Sequence[int]] | None,
+    repeats: int,
+    march_images: int,
     n_threads: int = 1,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -56,8 +56,8 @@ def time_solvers(
         Name to {"method", "options"}.
     seeds : SeedAssignment
         For cross-matrix solvers.
-    windows : sequence of (first, last), optional
-        Time steps that are marched, ends included; default the whole march.
+    windows : sequence of (first, last) or None
+        Time steps that are marched, ends included; None for the whole march.
     repeats : int
         How often every solver marches every window.
     march_images : int
@@ -119,7 +119,7 @@ def window_states(
     problem: FokkerPlanckProblem,
     log_density: np.ndarray,
     options: MarchOptions,
-    windows: Sequence[Sequence[int]] | None = None,
+    windows: Sequence[Sequence[int]] | None,
 ) -> list[tuple[np.ndarray, Window]]:
     """Return every window and the log-densities that it starts from, shape (N, H, W).
 

@@ -150,7 +150,7 @@ def solver_table(measurements: pd.DataFrame, clocks: pd.DataFrame | None = None)
         clocked = _beside_the_march(clocked, tables[0])
         tables[0] = tables[0][~_keys(tables[0]).isin(_keys(clocked))]
     table = pd.concat(
-        [part.reindex(columns=list(COLUMNS)).astype(object) for part in [*tables, clocked]],
+        [part.reindex(columns=list(COLUMNS)).astype(object) for part in [clocked, *tables]],
         ignore_index=True,
     )
     if table.empty:

@@ -24,9 +24,7 @@ SOLVERS = {"spsolve": {"method": "spsolve"}, "fast": {"method": "transform_bicgs
 
 
 def seconds_per_image():
-    clocks = time_solvers(
-        EQUATION, smooth_log_density(), SOLVERS, {}, seeds(), windows=[[1, 2]], repeats=2
-    )
+    clocks = time_solvers(EQUATION, smooth_log_density(), SOLVERS, {}, seeds(), [[1, 2]], 2, 0)
     return solver_table(pd.DataFrame(), clocks.assign(dataset="toy", image_size=10, seed=0))
 
 

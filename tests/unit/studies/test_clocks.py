@@ -24,7 +24,7 @@ SOLVERS = {
 
 
 def timed(**changes):
-    arguments = {"windows": WINDOWS, "repeats": 3, "seed": 1} | changes
+    arguments = {"windows": WINDOWS, "repeats": 3, "march_images": 0, "seed": 1} | changes
     return time_solvers(EQUATION, smooth_log_density(), SOLVERS, MARCH, seeds(), **arguments)
 
 
