@@ -190,6 +190,7 @@ def test_solver_table_holds_every_solver_in_both_studies(folder, frozen, tmp_pat
 
 
 STUDIES = {
+    "clocks": {"windows": [[1, 2]], "repeats": 2, "march_images": 2, "largest_size": {}},
     "convergence": {"time_steps": [2, 4], "sizes": [9, 17], "fine_size": 17},
     "diversity": {"dimension": 4},
     "downstream": {"variants": ["row"]},
