@@ -38,7 +38,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed-$(shell cat $(LOCK) pyproject.toml | cksum | cut -d ' ' -f 1)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(ARGS)
 
-.PHONY: help environment reproduce study generation snapshot test lint format keys pins clean
+.PHONY: help environment reproduce study generation snapshot numbers test lint format keys pins clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -71,6 +71,9 @@ snapshot: CONFIGFILES = $(PRESETS) $(if $(FRESH),,presets/records.yaml)
 snapshot: $(STAMP) ## run PRESETS and keep tables, figures and records as PART of docs/results/
 	$(BIN)/snakemake all records --cores $(CORES) $(ARGS) $(if $(strip $(CONFIGFILES)),--configfile $(CONFIGFILES))
 	$(BIN)/python -m crosskrylov.reporting.snapshot --part "$(PART)" --command "$(COMMAND)"
+
+numbers: $(STAMP) ## write the measured numbers of README and docs again from docs/results/tables
+	$(BIN)/python -m crosskrylov.reporting.numbers
 
 test: lint ## lint, then run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest

@@ -185,8 +185,13 @@ def test_solver_table_holds_every_solver_in_both_studies(folder, frozen, tmp_pat
     assert (table.max_relative_residual.dropna() <= 1e-6).all()
     iterations = marches.mean_iterations
     assert np.isnan(iterations["exact_transform"])
-    script("claims_table")(tmp_path / "solvers.tsv", None, None, tmp_path / "claims.tsv", {})
-    assert "not run" in set(read_tsv(tmp_path / "claims.tsv").verdict)
+    tables = (tmp_path / "solvers.tsv", None, None, None, tmp_path / "claims.tsv")
+    projected = {"projected": {"method": "cross_matrix_galerkin", "options": {"dimension": 4}}}
+    script("claims_table")(*tables, projected, {})
+    claims = read_tsv(tmp_path / "claims.tsv").set_index("evidence")
+    assert set(claims.verdict["not run"]) == {"undecided"}
+    saved = claims.loc["results/tables/solvers.tsv"]
+    assert saved.metric == "time saved by projected, %, setup and solve"
 
 
 STUDIES = {

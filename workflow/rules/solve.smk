@@ -5,7 +5,7 @@ OUTPUTS: results/{images}/seed{seed}/trajectories/{solver}.{npz,tsv,json}, resul
 """
 
 from crosskrylov.planning.runs import run_labels
-from crosskrylov.planning.solvers import published_methods, solvers_of_family
+from crosskrylov.planning.solvers import solvers_of_family
 from crosskrylov.planning.studies import (
     frozen_labels,
     frozen_parts,
@@ -143,11 +143,12 @@ rule solver_table:
 
 
 rule claims_table:
-    """Set every published claim against what was measured: reproduced, not reproduced or not run."""
+    """Set every published claim against what was measured, with a verdict."""
     input:
         solvers="results/tables/solvers.tsv",
         training=lambda wildcards: made_table("training"),
         quality=lambda wildcards: made_table("quality"),
+        clocks=lambda wildcards: made_table("clocks"),
         library=code("claims_table.py"),
     output:
         table=report(
@@ -164,6 +165,12 @@ rule claims_table:
     conda:
         "../../envs/numerics.yaml"
     params:
-        methods=published_methods(config),
+        solvers={
+            name: {"method": entry["method"], "options": entry["options"]}
+            for name, entry in config["solvers"].items()
+        },
+        image_sets={
+            name: {"source": entry["source"]} for name, entry in config["image_sets"].items()
+        },
     script:
         "../scripts/claims_table.py"
