@@ -202,10 +202,11 @@ STUDIES = {
         "time_steps": [3, 6],
         "refinements": [1, 2],
     },
-    "likeness": {"dimension": 4, "n_seeds": [1, 2], "random_draws": 2},
+    "likeness": {"dimension": 4, "n_seeds": [1, 2], "random_draws": 2, "permutations": 19},
     "projection_residuals": {"dimension": 4},
     "subspace_dimension": {"dimensions": [2]},
     "system_summary": {"n_conditioned": 1},
+    "theory": {"dimensions": [4, 8], "tolerance": 1e-6, "n_norms": 1, "n_bins": 8},
     "warm_start": {
         "refiners": {"bicgstab": {"method": "bicgstab"}},
         "starts": ["previous"],

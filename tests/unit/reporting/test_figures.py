@@ -14,6 +14,7 @@ from crosskrylov.studies.likeness import likeness_pairs, seed_choice
 from crosskrylov.studies.projection_residuals import projection_residuals
 from crosskrylov.studies.subspace_dimension import subspace_dimension
 from crosskrylov.studies.system_summary import system_summary
+from crosskrylov.studies.theory import theory
 from crosskrylov.studies.time_to_residual import time_to_residual
 from crosskrylov.studies.warm_start import warm_start
 from tests.laboratory import EQUATION, bank, seeds, smooth_log_density
@@ -44,7 +45,15 @@ def downstream_table():
     )
 
 
+def theory_table(name):
+    options = {"dimensions": [4, 8], "tolerance": 1e-6, "n_norms": 1, "n_bins": 12}
+    return theory(bank(), seeds(), **options)[name]
+
+
 TABLES = {
+    "theory_floor": lambda: theory_table("theory"),
+    "theory_iterations": lambda: theory_table("theory"),
+    "theory_spectra": lambda: theory_table("theory_spectra"),
     "seconds_per_image": seconds_per_image,
     "projection_residuals": lambda: projection_residuals(
         EQUATION, smooth_log_density(), seeds(), 4, method="transform_bicgstab"
