@@ -206,6 +206,8 @@ STUDIES = {
     "projection_residuals": {"dimension": 4},
     "subspace_dimension": {"dimensions": [2]},
     "system_summary": {"n_conditioned": 1},
+    "companion_stencil": {"n_images": 1, "variants": ["both"]},
+    "image_orders": {"n_images": 1, "refinements": [1, 3, 5], "time_steps": [3, 6, 12]},
     "theory": {"dimensions": [4, 8], "tolerance": 1e-6, "n_norms": 1, "n_bins": 8},
     "warm_start": {
         "refiners": {"bicgstab": {"method": "bicgstab"}},

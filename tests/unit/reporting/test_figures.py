@@ -6,10 +6,12 @@ from PIL import Image
 from crosskrylov.planning.studies import FIGURES_FOLDER
 from crosskrylov.reporting.figures.style import palette_for, save_figure
 from crosskrylov.runtime.declared import declared_in
+from crosskrylov.studies.companion_stencil import companion_stencil
 from crosskrylov.studies.convergence import convergence
 from crosskrylov.studies.diversity import diversity
 from crosskrylov.studies.downstream import downstream
 from crosskrylov.studies.error_budget import error_budget
+from crosskrylov.studies.image_orders import image_orders, observed_orders
 from crosskrylov.studies.likeness import likeness_pairs, seed_choice
 from crosskrylov.studies.projection_residuals import projection_residuals
 from crosskrylov.studies.subspace_dimension import subspace_dimension
@@ -51,6 +53,18 @@ def theory_table(name):
 
 
 TABLES = {
+    "companion_stencil": lambda: companion_stencil(
+        EQUATION, smooth_log_density()[:1], 3, 1e-6, ["wrapped_rows", "both"]
+    ),
+    "image_orders": lambda: observed_orders(
+        image_orders(
+            EQUATION,
+            smooth_log_density()[:2],
+            [1, 3, 5],
+            [2, 4, 8],
+            method="transform_bicgstab",
+        )
+    ),
     "theory_floor": lambda: theory_table("theory"),
     "theory_iterations": lambda: theory_table("theory"),
     "theory_spectra": lambda: theory_table("theory_spectra"),
