@@ -156,9 +156,7 @@ def image_orders(
     rows = []
     for boundary, pixel in GRIDS:
         for image, field in enumerate(log_density):
-            scores = [
-                grid_scores(problem, field, taus, r, boundary, pixel) for r in refinements
-            ]
+            scores = [grid_scores(problem, field, taus, r, boundary, pixel) for r in refinements]
             for quantity in scores[0]:
                 rows += _changes(
                     [s[quantity] for s in scores],
@@ -187,8 +185,7 @@ def _changes(scores, settings, kind, image) -> list[dict]:
     rows = []
     for region, mask in regions(scores[0].shape[-2:]).items():
         changes = [
-            np.linalg.norm((coarse - fine)[..., mask])
-            for coarse, fine in zip(scores, scores[1:])
+            np.linalg.norm((coarse - fine)[..., mask]) for coarse, fine in zip(scores, scores[1:])
         ]
         for k, change in enumerate(changes):
             whole = np.linalg.norm(scores[k] - scores[k + 1])

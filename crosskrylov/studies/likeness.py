@@ -77,9 +77,7 @@ def likeness_pairs(bank: SystemBank, dimension: int, projection: str = "galerkin
     return pd.concat(tables, ignore_index=True)
 
 
-def likeness_correlation(
-    pairs: pd.DataFrame, *, permutations: int, seed: int = 0
-) -> pd.DataFrame:
+def likeness_correlation(pairs: pd.DataFrame, *, permutations: int, seed: int = 0) -> pd.DataFrame:
     """Return Spearman's rank correlation of the reduction with each distance, by step.
 
     Its p-value is Mantel's: images are permuted, since pairs that share an image are dependent.

@@ -152,9 +152,7 @@ def drift_of(matrix: FivePointStencil, spectrum: Spectrum) -> tuple[np.ndarray, 
     return v_row, v_col
 
 
-def perturbation_bound(
-    matrix: FivePointStencil, spectrum: Spectrum
-) -> np.ndarray:
+def perturbation_bound(matrix: FivePointStencil, spectrum: Spectrum) -> np.ndarray:
     """Return epsilon of every system, ``||(A - P) P^-1||_2 <= epsilon`` (docs/theory.md, 1).
 
     epsilon = max |v| sqrt(dt / (g^2/2)) / 2 with v the advective coefficients; without drift that
@@ -166,9 +164,7 @@ def perturbation_bound(
     return 0.5 * speed * np.sqrt(p.time_step / p.half_g2(spectrum.step))
 
 
-def energy_histogram(
-    spectrum: Spectrum, fields: np.ndarray, edges: Sequence[float]
-) -> np.ndarray:
+def energy_histogram(spectrum: Spectrum, fields: np.ndarray, edges: Sequence[float]) -> np.ndarray:
     """Return the mean share of the fields' energy between neighbouring edges of eigenvalues."""
     energy = spectrum.coefficients(fields) ** 2
     energy /= energy.sum(axis=(-2, -1), keepdims=True)

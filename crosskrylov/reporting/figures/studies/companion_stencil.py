@@ -20,9 +20,7 @@ def plot_companion_stencil(table: pd.DataFrame) -> plt.Figure:
         for axis, region in zip(axes[0], ("border", "interior")):
             for variant, group in table[table.region == region].groupby("variant", sort=False):
                 mean = group.groupby("step").difference_mean.mean()
-                axis.plot(
-                    mean.index, mean, "o-", color=colours[variant], label=readable(variant)
-                )
+                axis.plot(mean.index, mean, "o-", color=colours[variant], label=readable(variant))
             axis.set(xlabel="time step", yscale="log", title=f"{region} pixels")
         axes[0][0].set_ylabel("difference of the score\n(relative 2-norm)")
         sizes = first.groupby("variant", sort=False).difference_mean.mean()

@@ -18,7 +18,10 @@ def plot_theory_floor(table: pd.DataFrame) -> plt.Figure:
     sets = panels(table, "image_size", "dataset")
     colours = palette_for(dataset for _, dataset in sets)
     dimensions = sorted(table.dimension.unique())
-    held = float(np.average(table.holds, weights=table.n_targets))
+    held = [
+        f"{np.average(group.holds, weights=group.n_targets):.0%} at m = {m}"
+        for m, group in table.groupby("dimension")
+    ]
     with figure_style():
         figure, axes = grid(1, len(dimensions), height=3.6, sharey=True, sharex=True)
         for axis, dimension in zip(axes[0], dimensions):
@@ -41,10 +44,10 @@ def plot_theory_floor(table: pd.DataFrame) -> plt.Figure:
             shown = table[["predicted", "measured"]]
             line = np.array([max(shown.min().min(), 1e-4), 1.0])
             axis.plot(line, line, "-", color="0.5", lw=0.8, label="floor")
-            axis.set(xscale="log", yscale="log", xlabel="floor (A = P, every m)")
+            axis.set(xscale="log", yscale="log", xlabel="floor (A = P)")
             axis.set_title(f"m = {dimension}")
         axes[0][0].set_ylabel("measured: residual / start residual")
-        figure.suptitle(f"{held:.0%} of the targets' residuals stay above the floor of one seed")
+        figure.suptitle("Residuals not below the floor of one seed: " + ", ".join(held))
         outside_legend(figure, axes[0][0], 4)
     return figure
 
@@ -73,11 +76,21 @@ def plot_theory_spectra(table: pd.DataFrame) -> plt.Figure:
                 text = " → ".join(f"{sizes[stage]:.1e}" for stage in colours if stage in sizes)
                 axis.set_title(f"step {step}: {text}", fontsize="small")
             row[0].set_ylabel(f"{dataset}\nshare of energy", fontsize="small")
-        for axis in axes[-1]:
-            axis.set_xlabel("eigenvalue of P (1/time)")
-        figure.suptitle("Spectra of the residuals before and after the projection")
+        figure.supxlabel("eigenvalue of P (1/time)", fontsize="medium")
+        figure.suptitle(_spread_title(table))
         outside_legend(figure, axes[0][0], 2)
     return figure
+
+
+def _spread_title(table: pd.DataFrame) -> str:
+    """Return the finding: what share of the energy leaves the eigenvalue that holds most of it."""
+    last = table[table.step == table.step.max()]
+    keys = ["dataset", "seed", "stage"]
+    outside = 1 - last.groupby(keys).energy.max().groupby("stage").median()
+    return (
+        f"Step {table.step.max()}: energy outside the fullest interval, median over sets, "
+        f"{outside.start:.1g} before and {outside.projected:.1g} after the projection"
+    )
 
 
 @register("theory_iterations")
@@ -109,5 +122,5 @@ def plot_theory_iterations(table: pd.DataFrame) -> plt.Figure:
             axis.set_ylim(bottom=0)
             axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize="small", ncols=2)
         counts = ", ".join(f"{value:.0f} at {size}²" for size, value in largest.items())
-        figure.suptitle(f"{widest}: GMRES with P needs at most {counts} iterations (medians)")
+        figure.suptitle(f"Iterations of GMRES with P on {widest}, largest median: {counts}")
     return figure
