@@ -1,4 +1,4 @@
-"""Mantel's permutation test: are two matrices over the same pairs of items associated?
+"""Mantel's permutation test of an association between two matrices over the same pairs.
 
 Pairs share items, so that n items give n (n - 1) pairs, but far fewer independent ones, and a
 correlation's usual p-value is much too small.  Permuting the *items* of one matrix keeps what pairs

@@ -204,9 +204,9 @@ def balanced_tolerance(budget: pd.DataFrame, unchanged: float = UNCHANGED) -> fl
     figures={
         "error_budget": {
             "table": "error_budget",
-            "caption": "Score error against the semi-discrete exact solution (exact in time, on the "
-            "image's own grid; grid refinement: against the finest grid) while one source varies "
-            "and the others are held tight (bands: range over random seeds).",
+            "caption": "Score error against the semi-discrete exact solution (exact in time, on "
+            "the image's own grid; grid refinement: against the finest grid) while one source "
+            "varies and the others are held tight (bands: range over random seeds).",
         }
     },
 )

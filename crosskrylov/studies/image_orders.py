@@ -7,6 +7,7 @@ where it is, for the mirror as for the line of density 1.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -184,9 +185,7 @@ def _changes(scores, settings, kind, image) -> list[dict]:
     """Return the rows of one image; ``scores`` has an array (T, 2, H, W) per setting."""
     rows = []
     for region, mask in regions(scores[0].shape[-2:]).items():
-        changes = [
-            np.linalg.norm((coarse - fine)[..., mask]) for coarse, fine in zip(scores, scores[1:])
-        ]
+        changes = [np.linalg.norm((coarse - fine)[..., mask]) for coarse, fine in pairwise(scores)]
         for k, change in enumerate(changes):
             whole = np.linalg.norm(scores[k] - scores[k + 1])
             order = np.nan

@@ -456,7 +456,8 @@ def theory(
         },
         "theory_iterations": {
             "table": "theory",
-            "caption": "The bound ε on the norm of (A − P)P⁻¹, the norm, and the iterations of "
+            "caption": "The bound ε on the norm of (A − P)P⁻¹, "  # noqa: RUF001
+            "the norm, and the iterations of "
             "GMRES preconditioned by P: predicted by ε and measured, by step of the bank and "
             "size of the photographs. Medians over targets; no prediction where ε is 1 or more.",
         },

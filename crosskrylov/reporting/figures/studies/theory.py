@@ -63,7 +63,7 @@ def plot_theory_spectra(table: pd.DataFrame) -> plt.Figure:
     names = {"start": "before: previous step", "projected": "after: one seed's Krylov space"}
     with figure_style():
         figure, axes = grid(len(sets), len(steps), height=1.5, sharey="row", sharex="row")
-        for row, (size, dataset) in zip(axes, sets):
+        for row, (_, dataset) in zip(axes, sets):
             for axis, step in zip(row, steps):
                 chosen = table[(table.dataset == dataset) & (table.step == step)]
                 sizes = {}
