@@ -208,7 +208,6 @@ STUDIES = {
         "time_steps": [3, 6],
         "refinements": [1, 2],
     },
-    "likeness": {"dimension": 4, "n_seeds": [1, 2], "random_draws": 2},
     "loader": {
         "sizes": [8],
         "n_images": 8,
@@ -220,9 +219,13 @@ STUDIES = {
         "file_size": 16,
         "seed": 0,
     },
+    "likeness": {"dimension": 4, "n_seeds": [1, 2], "random_draws": 2, "permutations": 19},
     "projection_residuals": {"dimension": 4},
     "subspace_dimension": {"dimensions": [2]},
     "system_summary": {"n_conditioned": 1},
+    "companion_stencil": {"n_images": 1, "variants": ["both"]},
+    "image_orders": {"n_images": 1, "refinements": [1, 3, 5], "time_steps": [3, 6, 12]},
+    "theory": {"dimensions": [4, 8], "tolerance": 1e-6, "n_norms": 1, "n_bins": 8},
     "warm_start": {
         "refiners": {"bicgstab": {"method": "bicgstab"}},
         "starts": ["previous"],

@@ -8,15 +8,18 @@ from crosskrylov.reporting.figures.style import palette_for, save_figure
 from crosskrylov.reporting.tables.solvers import solver_table
 from crosskrylov.runtime.declared import declared_in
 from crosskrylov.studies.clocks import time_solvers
+from crosskrylov.studies.companion_stencil import companion_stencil
 from crosskrylov.studies.convergence import convergence
 from crosskrylov.studies.diversity import diversity
 from crosskrylov.studies.downstream import downstream
 from crosskrylov.studies.error_budget import error_budget
+from crosskrylov.studies.image_orders import image_orders, observed_orders
 from crosskrylov.studies.likeness import likeness_pairs, seed_choice
 from crosskrylov.studies.loader import loader_rates
 from crosskrylov.studies.projection_residuals import projection_residuals
 from crosskrylov.studies.subspace_dimension import subspace_dimension
 from crosskrylov.studies.system_summary import system_summary
+from crosskrylov.studies.theory import theory
 from crosskrylov.studies.time_to_residual import time_to_residual
 from crosskrylov.studies.warm_start import warm_start
 from tests.laboratory import EQUATION, bank, seeds, smooth_log_density
@@ -40,7 +43,27 @@ def downstream_table():
     )
 
 
+def theory_table(name):
+    options = {"dimensions": [4, 8], "tolerance": 1e-6, "n_norms": 1, "n_bins": 12}
+    return theory(bank(), seeds(), **options)[name]
+
+
 TABLES = {
+    "companion_stencil": lambda: companion_stencil(
+        EQUATION, smooth_log_density()[:1], 3, 1e-6, ["wrapped_rows", "both"]
+    ),
+    "image_orders": lambda: observed_orders(
+        image_orders(
+            EQUATION,
+            smooth_log_density()[:2],
+            [1, 3, 5],
+            [2, 4, 8],
+            method="transform_bicgstab",
+        )
+    ),
+    "theory_floor": lambda: theory_table("theory"),
+    "theory_iterations": lambda: theory_table("theory"),
+    "theory_spectra": lambda: theory_table("theory_spectra"),
     "seconds_per_image": seconds_per_image,
     "projection_residuals": lambda: projection_residuals(
         EQUATION, smooth_log_density(), seeds(), 4, method="transform_bicgstab"
