@@ -18,8 +18,7 @@ from crosskrylov.equation.stencil import score
 from crosskrylov.errors import ConfigError, DataError, ShapeError
 from crosskrylov.scores.march_options import MarchOptions
 from crosskrylov.solvers.base import LinearSolver, LinearSystems, check_finite, check_residuals
-from crosskrylov.solvers.kernels.residuals import relative_residuals
-from crosskrylov.solvers.kernels.residuals import norms, to_numpy
+from crosskrylov.solvers.kernels.residuals import norms, relative_residuals, to_numpy
 
 Array = Any
 

@@ -21,6 +21,7 @@ _MARGIN = 1.0 - 1e-3
 # A seed whose own space gains less than this factor has stagnated.
 _STAGNATION = 0.99
 
+
 @register("cross_matrix_chan_ng", family="cross-matrix")
 class CrossMatrixChanNg(LinearSolver):
     """Galerkin projection with adaptive reseeding, as Chan and Ng state it.

@@ -13,7 +13,7 @@ from crosskrylov.solvers.cross_matrix import (
 from crosskrylov.solvers.kernels.growing import grow_space
 from crosskrylov.solvers.kernels.residuals import norms
 from crosskrylov.solvers.kernels.split_products import SplitProducts
-from crosskrylov.solvers.kernels.subspace import arnoldi, joint_basis
+from crosskrylov.solvers.kernels.subspace import KrylovBases, arnoldi, joint_basis
 from crosskrylov.solvers.kernels.work import count
 from crosskrylov.solvers.refinement import check_choice
 
@@ -98,27 +98,36 @@ class CrossMatrixGalerkin(CrossMatrixSolver):
                 raise missing_seed(self._seeds, which, systems, self.name)
 
     def _build(self, seeds: LinearSystems, present: np.ndarray) -> None:
-        for position, (which, (basis, image)) in enumerate(zip(present, self._bases(seeds))):
+        for position, (which, (basis, image)) in enumerate(zip(present, self._seed_spaces(seeds))):
             self._spaces[which] = SplitProducts(basis, seeds.matrix.take(position), image)
 
-    def _bases(self, seeds: LinearSystems) -> list[tuple[np.ndarray, np.ndarray]]:
+    def _seed_spaces(self, seeds: LinearSystems) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return every seed's basis V and A_s V, shapes (m, H, W)."""
-        residual = seeds.rhs - seeds.matrix.apply(seeds.start)
-        count(products=len(seeds))
         if self.grow:
+            residual = self._residual(seeds)
             goals = _MARGIN * seeds.tolerance * norms(seeds.rhs)
-            found = [
+            grown = [
                 grow_space(
                     seeds.matrix.take(slice(p, p + 1)), r, goal, self.dimension, self.projection
                 )
                 for p, (r, goal) in enumerate(zip(residual, goals))
             ]
-            spaces = [(space.basis, space.image) for space in found]
+            spaces = [(space.basis, space.image) for space in grown]
         else:
-            bases = arnoldi(seeds.matrix.apply, residual, self.dimension)
-            spaces = [(bases.basis(p), bases.images[p, :size]) for p, size in enumerate(bases.sizes)]
+            bases = self._bases(seeds)
+            spaces = [
+                (bases.basis(p), bases.images[p, :size]) for p, size in enumerate(bases.sizes)
+            ]
         self.dimensions.extend(len(basis) for basis, _ in spaces)
         return spaces
+
+    def _bases(self, seeds: LinearSystems) -> KrylovBases:
+        return arnoldi(seeds.matrix.apply, self._residual(seeds), self.dimension)
+
+    @staticmethod
+    def _residual(seeds):
+        count(products=len(seeds))
+        return seeds.rhs - seeds.matrix.apply(seeds.start)
 
 
 @register("cross_matrix_joint", family="cross-matrix")
@@ -156,5 +165,5 @@ class CrossMatrixJoint(CrossMatrixGalerkin):
                 return  # a seed that has converged ends the rebuilding
             absent = np.setdiff1d(np.arange(len(self._seeds.seeds)), present)
             raise missing_seed(self._seeds, absent[0], seeds, self.name)
-        joint = joint_basis([basis for basis, _ in self._bases(seeds)], self.rank_tolerance)
+        joint = joint_basis([basis for basis, _ in self._seed_spaces(seeds)], self.rank_tolerance)
         self._spaces = [SplitProducts(joint, seeds.matrix.mean())] * len(self._spaces)

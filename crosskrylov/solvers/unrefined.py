@@ -14,9 +14,9 @@ class CrossMatrixUnrefined(CrossMatrixJoint):
     """Cross-matrix projection without the refinement after it.
 
     What a reader takes the method to be who hears of projected solutions alone: every system gets
-    its projection, lower in residual than its start, and the march goes on from it.  The residual is
-    what it is; this solver states no tolerance, and the march reports its residuals.  A system whose
-    start already meets the tolerance keeps it.
+    its projection, lower in residual than its start, and the march goes on from it.  This solver
+    states no tolerance, and the march reports whatever residual is left.  A system whose start
+    already meets the tolerance keeps it.
 
     Cost: that of `CrossMatrixGalerkin` or `CrossMatrixJoint` without the iteration.
 
