@@ -218,7 +218,9 @@ def _params(config: Mapping, study: Study) -> dict[str, Any]:
         "tables": list(study.tables),
         "options": _options(config, study),
     }
-    params |= {name: config[name] for name in ("march", "solvers", "density") if name in study.needs}
+    params |= {
+        name: config[name] for name in ("march", "solvers", "density") if name in study.needs
+    }
     if "trajectories" in study.needs:
         params["baseline"] = baseline_solver(config, study_solvers(config, "trajectory"))
     if study.timed:

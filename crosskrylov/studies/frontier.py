@@ -285,9 +285,7 @@ def tabulate(
 _FIRST = ("products_per_system", "score_error")
 
 
-def best_cases(
-    cases: Sequence[Case], seconds: Sequence[np.ndarray], number: int
-) -> list[Case]:
+def best_cases(cases: Sequence[Case], seconds: Sequence[np.ndarray], number: int) -> list[Case]:
     """Return the cases of the grid with the least median seconds."""
     grid = [k for k, case in enumerate(cases) if case.varied == "grid"]
     return [cases[k] for k in sorted(grid, key=lambda k: np.median(seconds[k]))[:number]]
@@ -387,7 +385,5 @@ def study_frontier(
         more = varied_cases(chosen, tolerances, starts, densities)
         more_counts, more_seconds = measure(laboratory, more, repeats, rng)
     return {
-        "frontier": tabulate(
-            cases + more, counts + more_counts, seconds + more_seconds, n_images
-        )
+        "frontier": tabulate(cases + more, counts + more_counts, seconds + more_seconds, n_images)
     }
