@@ -76,7 +76,8 @@ def grid_cases(
 ) -> list[Case]:
     """Return a case per solver of the grid, number q of seeds and dimension m.
 
-    q m is at most ``max_basis``, so that a space that grows with its seed is bounded by its share.  With one seed a joint space is
+    q m is at most ``max_basis``, so that a space that grows with its seed is bounded by its share.
+    With one seed a joint space is
     that of the nearest, and is left out; so are more seeds than leave a target.
     """
     cases = []
@@ -322,10 +323,11 @@ def varied_cases(
         "frontier": {
             "table": "frontier",
             "caption": "Left: work per system, in products with A, against end-to-end seconds per "
-            "image over the windows, for every number of seeds and dimension (numbers: seeds × "
-            "dimension of each, c: grown until the seed has converged); lines are solvers without "
-            "projection. Right: score error against the exact semi-discrete score, and seconds, as "
-            "the tolerance is loosened from 10⁻⁶. Bars are 95 % intervals.",
+            "image over the windows, for every number of seeds and dimension (the fastest, the "
+            "slowest and the one of least work of each kind are labelled: seeds and dimension, "
+            "c where it grew until the seed had converged); diamonds and the dashed line (a direct "
+            "solver) do without seeds. Bars are 95 % intervals. Right: score error against the "
+            "exact semi-discrete score while the tolerance is loosened, at the fastest points.",
         }
     },
 )

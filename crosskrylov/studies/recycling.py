@@ -244,9 +244,10 @@ def recycling(
     figures={
         "recycling": {
             "table": "recycling",
-            "caption": "Products with A and seconds of GMRES (from the same start) and of Bi-CGSTAB "
-            "(started from the previous step), divided by the solver's own, on the same sequences "
-            "of systems: right of 1 the solver needs less. Bars are 95 % intervals over repeats.",
+            "caption": "Products with A and seconds of GMRES (from the same start) and of "
+            "Bi-CGSTAB (started from the previous step), divided by the solver's own, on the same "
+            "sequences of systems: right of 1 the solver needs less. Bars are 95 % intervals over "
+            "repeats.",
         }
     },
 )

@@ -111,8 +111,9 @@ def unrefined(
     needs=["images", "log_density", "exact", "equation", "march"],
     solvers_from="solvers",
     tables={
-        "unrefined": "The march with projected solutions alone, without refinement: residual, score "
-        "error against the exact scores and error of the embedded images at every stored step."
+        "unrefined": "The march with projected solutions alone, without refinement: residual, "
+        "score error against the exact scores and error of the embedded images at every stored "
+        "step."
     },
     figures={
         "unrefined": {

@@ -30,7 +30,8 @@ def plot_frontier(table: pd.DataFrame) -> plt.Figure:
             left.set_title(f"{dataset}: {size}²", loc="left")
             _errors(right, chosen, colours)
             for axis in (left, right):
-                axis.set(xscale="log", yscale="log", xlabel="milliseconds per image (windows)")
+                axis.set(xscale="log", xlabel="milliseconds per image (windows)")
+            left.set_yscale("log")
             left.set_ylabel("work per system\n(products with A)")
             right.set_ylabel("score error (relative 2-norm)")
         figure.suptitle(_finding(table), size="medium")
@@ -48,63 +49,57 @@ def _mean(table: pd.DataFrame) -> pd.DataFrame:
 def _work(axis, points, colours) -> None:
     projected = points[points.n_seeds.notna()]
     for solver, group in projected.groupby("solver", sort=False):
-        _bars(axis, group, "products_per_system", color=colours[solver], label=readable(solver))
-        for point in group.itertuples():
-            m = "c" if point.dimension == "converged" else point.dimension
-            axis.annotate(
-                f"{point.n_seeds:.0f}×{m}",
-                (_MILLI * point.seconds_per_image, point.products_per_system),
-                xytext=(3, 2),
-                textcoords="offset points",
-                size=5,
-                color=colours[solver],
-            )
-    for point in points[points.n_seeds.isna()].itertuples():
-        label = readable(point.solver)
-        colour = colours[point.solver]
-        if pd.isna(point.products_per_system):  # no product with A: a line at its seconds
-            axis.axvline(_MILLI * point.seconds_per_image, color=colour, ls="--", lw=1, label=label)
-            continue
-        one = points[points.solver == point.solver]
-        _bars(axis, one, "products_per_system", color=colour, label=label, marker="D", ms=5)
+        _bars(axis, group, color=colours[solver], label=readable(solver))
+        ends = (group.seconds_per_image.idxmin(), group.seconds_per_image.idxmax())
+        for index in {*ends, group.products_per_system.idxmin()}:
+            point = group.loc[index]
+            place = (_MILLI * point.seconds_per_image, point.products_per_system)
+            _annotate(axis, _seeds(point.n_seeds, point.dimension), place, colours[solver])
+    for solver, group in points[points.n_seeds.isna()].groupby("solver", sort=False):
+        style = {"color": colours[solver], "label": readable(solver)}
+        if group.products_per_system.isna().all():  # no product with A: a line at its seconds
+            axis.axvline(_MILLI * group.seconds_per_image.iloc[0], ls="--", lw=1, **style)
+        else:
+            _bars(axis, group, marker="D", ms=5, **style)
 
 
-def _bars(axis, group, quantity, **style) -> None:
+def _seeds(n_seeds, dimension) -> str:
+    m = "c" if dimension == "converged" else f"{float(dimension):.0f}"
+    return f"{n_seeds:.0f}, {m}"
+
+
+def _annotate(axis, text, place, colour) -> None:
+    axis.annotate(text, place, xytext=(3, 2), textcoords="offset points", size=6, color=colour)
+
+
+def _bars(axis, group, **style) -> None:
     seconds = _MILLI * group.seconds_per_image
     reach = [seconds - _MILLI * group.low, _MILLI * group.high - seconds]
     known = group.low.notna().all()
-    style = {"marker": "o", "ls": "none", "lw": 0.8, **style}
-    axis.errorbar(seconds, group[quantity], xerr=reach if known else None, **style)
+    style = {"marker": "o", "ls": "none", "elinewidth": 0.5} | style
+    axis.errorbar(seconds, group.products_per_system, xerr=reach if known else None, **style)
 
 
 def _errors(axis, table, colours) -> None:
-    """Draw a line per solver over its tolerances, marked with the tolerance."""
-    base = table[table.varied.isin(["grid", "reference"])]
-    settings = ["start", "density"]
-    for setting in settings:
-        table = table[table[setting] == base[setting].iloc[0]]
-    varied = table[table.varied == "tolerance"]
+    """Draw a line per solver over its tolerances, of those that vary it where some do."""
+    base = table[table.varied.isin(["grid", "reference"])].iloc[0]
+    table = table[(table.start == base.start) & (table.density == base.density)]
     keys = ["solver", "n_seeds", "dimension"]
-    values = ["seconds_per_image", "score_error"]
-    for (solver, n_seeds, m), group in table.groupby(keys, sort=False, dropna=False):
-        if not varied.empty and solver in set(varied.solver):
-            mine = varied[(varied.solver == solver)]
-            if not pd.isna(n_seeds):
-                mine = mine[(mine.n_seeds == n_seeds) & (mine.dimension == m)]
-            if mine.empty:
-                continue
-        mean = group.groupby("tolerance")[values].mean()
-        seconds = _MILLI * mean.seconds_per_image
-        axis.plot(seconds, mean.score_error, "o-", lw=0.8, ms=3, color=colours[solver])
-        name = readable(solver) if pd.isna(n_seeds) else f"{readable(solver)} {n_seeds:.0f}×{m}"
-        axis.annotate(
-            name,
-            (seconds.iloc[-1], mean.score_error.iloc[-1]),
-            xytext=(2, 3),
-            textcoords="offset points",
-            size=5,
-            color=colours[solver],
-        )
+    lines = [
+        (key, group.groupby("tolerance")[["seconds_per_image", "score_error"]].mean())
+        for key, group in table.groupby(keys, sort=False, dropna=False)
+    ]
+    most = max(len(line) for _, line in lines)
+    for (solver, n_seeds, dimension), line in lines:
+        if len(line) < most:
+            continue
+        seconds = _MILLI * line.seconds_per_image
+        style = {"color": colours[solver], "lw": 0.8, "ms": 3}
+        axis.plot(seconds, line.score_error, "o-" if pd.notna(n_seeds) else "D-", **style)
+        if pd.notna(n_seeds):
+            place = (seconds.iloc[0], line.score_error.iloc[0])
+            _annotate(axis, _seeds(n_seeds, dimension), place, colours[solver])
+    axis.set_ylim(0, 1.2 * table.score_error.max())
 
 
 def _finding(table: pd.DataFrame) -> str:

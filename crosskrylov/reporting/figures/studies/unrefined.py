@@ -45,7 +45,7 @@ def plot_unrefined(table: pd.DataFrame) -> plt.Figure:
 def _label(row) -> str:
     if pd.isna(row.n_seeds):
         return readable(row.solver)
-    return f"{readable(row.solver)}: {row.n_seeds:.0f} seeds × {row.dimension:.0f}"
+    return f"{readable(row.solver)}: {row.n_seeds:.0f} seeds, m = {row.dimension:.0f}"
 
 
 def _finding(table: pd.DataFrame) -> str:
