@@ -47,6 +47,7 @@ class Case:
         m, or `CONVERGED`.
     tolerance : float
     start, density : str
+        The setting, None until it is filled in.
     varied : str
         "grid", "reference", or the setting that differs from the grid's.
     """
@@ -56,9 +57,9 @@ class Case:
     options: Mapping[str, Any]
     n_seeds: int | None = None
     dimension: int | str | None = None
-    tolerance: float = 1e-6
-    start: str = "previous"
-    density: str = "smoothed"
+    tolerance: float | None = None
+    start: str | None = None
+    density: str | None = None
     varied: str = "reference"
 
     @property

@@ -25,7 +25,7 @@ def unrefined(
     solvers: Mapping[str, Mapping],
     march_section: Mapping,
     tolerance: float,
-    variant: str = "row",
+    variant: str,
     seed: int = 0,
 ) -> pd.DataFrame:
     """March with every solver and follow residual, score error and embedded images.

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -64,6 +66,8 @@ def frontier_table():
     fields = smooth_log_density()
     laboratory = Laboratory(bank().problem, {"smoothed": lambda: fields}, [0.0], 2, {})
     cases = reference_cases(solvers) + grid_cases(solvers, [1], [4, CONVERGED], 40, len(fields))
+    setting = {"tolerance": 1e-6, "start": "previous", "density": "smoothed"}
+    cases = [replace(case, **setting) for case in cases]
     counts, seconds = measure(laboratory, cases, 2, np.random.default_rng(0))
     return tabulate(cases, counts, seconds, len(fields))
 
@@ -85,7 +89,9 @@ def unrefined_table():
     }
     exact = exact_log_density(stored.problem, stored.log_density, steps * stored.problem.time_step)
     images = np.random.default_rng(0).random((5, 1, 10, 10), dtype=np.float32)
-    return unrefined(images, stored.log_density, stored.problem, steps, exact, solvers, {}, 1e-6)
+    return unrefined(
+        images, stored.log_density, stored.problem, steps, exact, solvers, {}, 1e-6, "row"
+    )
 
 
 TABLES = {

@@ -24,7 +24,7 @@ def table():
     }
     exact = exact_log_density(problem, smooth_log_density(), steps * problem.time_step)
     images = np.random.default_rng(0).random((5, 1, 10, 10), dtype=np.float32)
-    found = unrefined(images, smooth_log_density(), problem, steps, exact, solvers, {}, 1e-8)
+    found = unrefined(images, smooth_log_density(), problem, steps, exact, solvers, {}, 1e-8, "row")
     return found.set_index(["solver", "step"])
 
 
