@@ -18,7 +18,7 @@ from crosskrylov.equation.stencil import score
 from crosskrylov.errors import ConfigError, DataError, ShapeError
 from crosskrylov.scores.march_options import MarchOptions
 from crosskrylov.solvers.base import LinearSolver, LinearSystems, check_finite, check_residuals
-from crosskrylov.solvers.kernels.residuals import norms, to_numpy
+from crosskrylov.solvers.kernels.residuals import norms, relative_residuals, to_numpy
 
 Array = Any
 
@@ -216,7 +216,10 @@ def march(
             seconds["solve"] += spent - systems.conversion_seconds - solution.setup_seconds
 
             clock = time.perf_counter()
-            residuals = check_residuals(systems, solution.x, solver.name)
+            if solver.states_tolerance:
+                residuals = check_residuals(systems, solution.x, solver.name)
+            else:
+                residuals = relative_residuals(systems.matrix, systems.rhs, solution.x)
             change = _relative_change(solution.x, current)
             seconds["check"] += time.perf_counter() - clock
             if observe is not None:

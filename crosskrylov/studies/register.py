@@ -35,7 +35,7 @@ def register(
         crosskrylov/reporting/figures/studies/.
     needs : sequence of str
         What ``data`` has to offer: images, log_density, seeds, bank, exact, trajectories (of the
-        solvers of ``studies.trajectory``); equation, march, solvers (sections of the
+        solvers of ``studies.trajectory``); equation, march, solvers, density (sections of the
         configuration).  A study that needs nothing runs once, not per image set and random seed.
     reads : sequence of str
         Tables of other studies on the same images, where these are on.

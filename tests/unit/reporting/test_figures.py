@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+from crosskrylov.equation.exact import exact_log_density
 from crosskrylov.planning.studies import FIGURES_FOLDER
 from crosskrylov.reporting.figures.style import palette_for, save_figure
 from crosskrylov.reporting.tables.solvers import solver_table
@@ -13,14 +16,24 @@ from crosskrylov.studies.convergence import convergence
 from crosskrylov.studies.diversity import diversity
 from crosskrylov.studies.downstream import downstream
 from crosskrylov.studies.error_budget import error_budget
+from crosskrylov.studies.frontier import (
+    CONVERGED,
+    Laboratory,
+    grid_cases,
+    measure,
+    reference_cases,
+    tabulate,
+)
 from crosskrylov.studies.image_orders import image_orders, observed_orders
 from crosskrylov.studies.likeness import likeness_pairs, seed_choice
 from crosskrylov.studies.loader import loader_rates
 from crosskrylov.studies.projection_residuals import projection_residuals
+from crosskrylov.studies.recycling import recycling
 from crosskrylov.studies.subspace_dimension import subspace_dimension
 from crosskrylov.studies.system_summary import system_summary
 from crosskrylov.studies.theory import theory
 from crosskrylov.studies.time_to_residual import time_to_residual
+from crosskrylov.studies.unrefined import unrefined
 from crosskrylov.studies.warm_start import warm_start
 from tests.laboratory import EQUATION, bank, seeds, smooth_log_density
 
@@ -43,12 +56,52 @@ def downstream_table():
     )
 
 
+def frontier_table():
+    projection = "cross_matrix_galerkin"
+    solvers = SOLVERS | {
+        "plain": {"method": projection, "options": {"dimension": 0}},
+        "nearest": {"method": projection, "grid": True},
+    }
+    fields = smooth_log_density()
+    laboratory = Laboratory(bank().problem, {"smoothed": lambda: fields}, [0.0], 2, {})
+    cases = reference_cases(solvers) + grid_cases(solvers, [1], [4, CONVERGED], 40, len(fields))
+    setting = {"tolerance": 1e-6, "start": "previous", "density": "smoothed"}
+    cases = [replace(case, **setting) for case in cases]
+    counts, seconds = measure(laboratory, cases, 2, np.random.default_rng(0))
+    return tabulate(cases, counts, seconds, len(fields))
+
+
+def recycling_table():
+    solvers = {name: {"method": name} for name in ("gmres", "bicgstab", "recycled_gcrot")}
+    sequence = (1e-6, [0.0], 2, 2)
+    return recycling(
+        *(bank().problem, smooth_log_density(), {}, solvers, "gmres", "bicgstab", ["none"]),
+        *sequence,
+    )
+
+
+def unrefined_table():
+    stored, steps = bank(), np.array([1, 4, 8])
+    solvers = {
+        "solved": {"method": "transform_bicgstab"},
+        "alone": {"method": "cross_matrix_unrefined", "n_seeds": 2, "options": {"dimension": 4}},
+    }
+    exact = exact_log_density(stored.problem, stored.log_density, steps * stored.problem.time_step)
+    images = np.random.default_rng(0).random((5, 1, 10, 10), dtype=np.float32)
+    return unrefined(
+        images, stored.log_density, stored.problem, steps, exact, solvers, {}, 1e-6, "row"
+    )
+
+
 def theory_table(name):
     options = {"dimensions": [4, 8], "tolerance": 1e-6, "n_norms": 1, "n_bins": 12}
     return theory(bank(), seeds(), **options)[name]
 
 
 TABLES = {
+    "frontier": frontier_table,
+    "recycling": recycling_table,
+    "unrefined": unrefined_table,
     "companion_stencil": lambda: companion_stencil(
         EQUATION, smooth_log_density()[:1], 3, 1e-6, ["wrapped_rows", "both"]
     ),
