@@ -3,9 +3,9 @@
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from crosskrylov.reporting.figures.layout import BASES, grid, outside_legend
+from crosskrylov.reporting.figures.layout import grid, outside_legend
 from crosskrylov.reporting.figures.register import register
-from crosskrylov.reporting.figures.style import figure_style, palette_for
+from crosskrylov.reporting.figures.style import BASES, figure_style
 
 
 @register("diversity")
@@ -13,7 +13,7 @@ def plot_diversity(table: pd.DataFrame) -> plt.Figure:
     """Residual after projection on every image set, ordered by the set's mean image distance."""
     steps = sorted(table.step.unique())
     means = table.groupby("dataset").image_distance_mean.mean().sort_values()
-    colours = palette_for(BASES)
+    colours = BASES
     with figure_style():
         figure, axes = grid(1, len(steps), height=0.45 * len(means) + 1.2, sharey=True)
         places = {dataset: k for k, dataset in enumerate(means.index)}

@@ -3,9 +3,9 @@
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from crosskrylov.reporting.figures.layout import BASES, grid, outside_legend
+from crosskrylov.reporting.figures.layout import grid, outside_legend
 from crosskrylov.reporting.figures.register import register
-from crosskrylov.reporting.figures.style import figure_style, palette_for, readable
+from crosskrylov.reporting.figures.style import BASES, figure_style, readable
 
 
 @register("subspace_dimension")
@@ -13,7 +13,7 @@ def plot_subspace_dimension(table: pd.DataFrame) -> plt.Figure:
     """Residual and score error after projection against m; columns are time steps."""
     table = table[table.image_size == table.image_size.max()]
     steps = sorted(table.step.unique())
-    colours = palette_for(BASES)
+    colours = BASES
     with figure_style():
         figure, axes = grid(2, len(steps), sharex=True, sharey="row")
         for row, quantity in enumerate(("residual", "score_error")):
