@@ -13,7 +13,7 @@ _WIDTHS = {1: 5.4}  # inches, by number of columns; the page's width for more
 
 #: Sizes of the headline in points, and how many characters fit on an inch.
 _FINDING, _SUBTITLE = 9.5, 8.0
-_FINDING_PER_INCH, _SUBTITLE_PER_INCH = 11.8, 15.0
+_FINDING_PER_INCH, _SUBTITLE_PER_INCH = 12.8, 16.5
 
 _LABEL = 7.5  # points
 
@@ -164,7 +164,14 @@ def place_labels(axis, ends: Iterable[tuple]) -> None:
             fontsize=_LABEL,
             color=colour,
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.5, "shrinkA": 0, "shrinkB": 3}
+            arrowprops={
+                "arrowstyle": "-",
+                "color": colour,
+                "lw": 0.5,
+                "shrinkA": 0,
+                "shrinkB": 3,
+                "relpos": (0, 0.5),
+            }
             if moved
             else None,
         )

@@ -44,7 +44,7 @@ def plot_convergence(table: pd.DataFrame) -> plt.Figure:
             x = np.array([chosen.step_size.min(), chosen.step_size.max()])
             y = chosen.score_error.max() * 1.5 * (x / x[1]) ** order
             axis.plot(x, y, "--", color="0.5", label=f"order {order}")
-            axis.set(xscale="log", yscale="log", xlabel=f"{label} (of T = 1, side 1)")
+            axis.set(xscale="log", yscale="log", xlabel=label)
             axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), fontsize="small")
         axes[0][0].set_ylabel("score error (relative 2-norm)")
         headline(

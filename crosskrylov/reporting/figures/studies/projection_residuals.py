@@ -76,7 +76,7 @@ def finding(table: pd.DataFrame) -> str:
     if "target" not in left:
         return "Residuals along a march"
     verb = "leaves" if left["target"] < 1 else "does not lower:"
-    own = f", a seed's own space {left['seed']:.1g} of it" if "seed" in left else ""
+    own = f", but {_share(left['seed'])} of the seed's own" if "seed" in left else ""
     return (
         f"A seed's space {verb} {_share(left['target'])} of a target's residual{own} "
         "(geometric mean over steps)"

@@ -57,12 +57,12 @@ def finding(table: pd.DataFrame) -> str:
     number = _fold(mean[few] / mean[many])
     of_many = mean[many].groupby("step")
     choice = _fold(of_many.max() / of_many.min())
-    more = "How many seeds matters more than which"
+    more = "The number of seeds matters more than their choice"
     if choice > number:
-        more = "Which seeds matters more than how many"
+        more = "The choice of seeds matters more than their number"
     return (
-        f"{more}: {many} instead of {few} lower the residual {number:.2g}-fold, the best selection "
-        f"of {many} against the worst {choice:.2g}-fold"
+        f"{more}: {many} instead of {few} lower the residual {number:.2g}-fold, the best choice "
+        f"of {many} instead of the worst {choice:.2g}-fold"
     )
 
 

@@ -61,7 +61,8 @@ def plot_time_to_residual(table: pd.DataFrame) -> plt.Figure:
                         lw=0,
                     )
                 axis.set(xscale="log", yscale="log")
-            axes[row][0].set_ylabel(f"{family}\nseconds per system", fontsize="small")
+            axes[row][0].set_ylabel(family)
+        figure.supylabel("seconds per system", fontsize=8)
         axes[0][0].invert_xaxis()
         for axis, (size, dataset) in zip(axes[0], sets):
             axis.set_title(f"{dataset} ({size}²)")

@@ -19,7 +19,7 @@ _MARKERS = "os^D"
 
 @register("warm_start", question="projection")
 def plot_warm_start(table: pd.DataFrame) -> plt.Figure:
-    """Iterations with over without projection by time step; a panel per basis and refiner."""
+    """Draw iterations with over without projection by time step, a panel per basis and refiner."""
     table = table.assign(ratio=_ratio(table))
     bases, refiners = list(dict.fromkeys(table.basis)), list(dict.fromkeys(table.refiner))
     starts = palette_for(dict.fromkeys(table.start))
@@ -55,9 +55,9 @@ def plot_warm_start(table: pd.DataFrame) -> plt.Figure:
 
 
 def finding(table: pd.DataFrame) -> str:
-    """Return what a projection does to the iterations, by the start that it begins with."""
-    change = np.exp(np.log(_ratio(table)).groupby(table.start, sort=False).mean()) - 1
-    words = enumerated(f"{value:+.0%} from the start '{start}'" for start, value in change.items())
+    """Return what a projection does to the iterations, by the space that it projects on."""
+    change = np.exp(np.log(_ratio(table)).groupby(table.basis, sort=False).mean()) - 1
+    words = enumerated(f"{value:+.0%} on {basis}" for basis, value in change.items())
     if (change < -0.02).all():
         verdict = "A projection before the refinement saves iterations"
     elif (change > 0.02).all():
@@ -65,8 +65,8 @@ def finding(table: pd.DataFrame) -> str:
     elif (change.abs() <= 0.02).all():
         verdict = "A projection before the refinement changes the iterations little"
     else:
-        verdict = "Whether a projection saves iterations depends on the start"
-    return f"{verdict}: {words} (geometric means)"
+        verdict = "Whether a projection saves iterations depends on the space"
+    return f"{verdict}: {words} (geometric mean)"
 
 
 def _ratio(table: pd.DataFrame) -> pd.Series:
