@@ -115,7 +115,7 @@ def outside_legend(figure, axis, columns: int = 3) -> None:
 
 
 def label_ends(axis, names: bool = False) -> None:
-    """Write the label of every line beside its right end, in its colour, without overlap.
+    """Write the label of every line beside the axes, at its right end and in its colour.
 
     After the headline and everything else of the figure, since it asks for the layout.
 
@@ -141,7 +141,7 @@ def label_ends(axis, names: bool = False) -> None:
 
 
 def place_labels(axis, ends: Iterable[tuple]) -> None:
-    """Write texts beside points, moved apart vertically where they would overlap.
+    """Write texts at the right edge, moved apart vertically where they would overlap.
 
     Parameters
     ----------
@@ -154,26 +154,19 @@ def place_labels(axis, ends: Iterable[tuple]) -> None:
     box = axis.get_window_extent()
     places = spread([y for y, *_ in ends], _LABEL * 1.25 * point, box.y0, box.y1)
     for (y, x, text, colour), place in zip(ends, places, strict=True):
-        moved = abs(place - y) > 2 * point
+        arrow = {"arrowstyle": "-", "color": colour, "lw": 0.5, "shrinkA": 0, "shrinkB": 3}
+        moved = abs(place - y) > 2 * point or x < box.x1 - 12 * point
         axis.annotate(
             text,
             xy=axis.transData.inverted().transform((x, y)),
-            xytext=(12 if moved else 5, (place - y) / point),
+            # in a column at the right edge, where no line runs
+            xytext=((box.x1 - x) / point + (12 if moved else 5), (place - y) / point),
             textcoords="offset points",
             va="center",
             fontsize=_LABEL,
             color=colour,
             annotation_clip=False,
-            arrowprops={
-                "arrowstyle": "-",
-                "color": colour,
-                "lw": 0.5,
-                "shrinkA": 0,
-                "shrinkB": 3,
-                "relpos": (0, 0.5),
-            }
-            if moved
-            else None,
+            arrowprops=arrow | {"relpos": (0, 0.5)} if moved else None,
         )
 
 

@@ -223,7 +223,11 @@ def tidy_log_ticks(figure: plt.Figure) -> None:
             decades = np.log10(high / low)
             axis.set_minor_formatter(NullFormatter())
             if decades < 1.2:
-                digits = (1, 2, 5) if decades > 0.6 else (1, 1.5, 2, 3, 4, 5, 7)
+                digits = (1, 1.5, 2, 3, 4, 5, 7)
+                if decades < 0.35:
+                    digits = (1, 1.2, 1.4, 1.7, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9)
+                elif decades > 0.6:
+                    digits = (1, 2, 3, 5)
                 axis.set_major_locator(LogLocator(subs=digits))
                 axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             else:
