@@ -155,10 +155,12 @@ def ssim_finding(curves: pd.DataFrame) -> str:
     missing = (1 - last["ssim"]).groupby("model").median().sort_values()
     best, worst = missing.index[0], missing.index[-1]
     if best == worst:
-        return f"At the end of training {readable(best)} misses SSIM 1 by {missing[best]:.2g}"
+        return (
+            f"At the end of training {readable(best)} falls short of SSIM 1 by {missing[best]:.2g}"
+        )
     return (
-        f"At the end of training {readable(best)} is nearest to the clean image, 1 - SSIM = "
-        f"{missing[best]:.2g}, {readable(worst)} farthest, {missing[worst]:.2g} (medians)"
+        f"At the end of training {readable(best)} falls short of SSIM 1 by {missing[best]:.2g}, "
+        f"the least, {readable(worst)} by {missing[worst]:.2g}, the most (medians)"
     )
 
 
@@ -205,6 +207,9 @@ def plot_time_to_ssim(table: pd.DataFrame) -> plt.Figure:
                         mfc=colour if run["reached"] else "none",
                         color=colour,
                     )
+                for model, runs in chosen[chosen["target_ssim"] == target].groupby("model"):
+                    reached = int(runs["reached"].sum())
+                    _count_beside(axis, heights[model], reached, len(runs))
                 if len(stopped):
                     axis.axvline(stopped.max(), color="0.6", lw=0.8, ls=":", zorder=0)
                 axis.set(xscale="log", title=f"{dataset}: SSIM {target:g}")
@@ -217,9 +222,24 @@ def plot_time_to_ssim(table: pd.DataFrame) -> plt.Figure:
             figure,
             time_finding(table),
             f"{described_sets(table)}. Points: reached; hollow triangles: stopped before, at least "
-            "so long; dotted: the limit.",
+            "so long; dotted: the limit; k/n: k of n runs reached it.",
         )
     return figure
+
+
+def _count_beside(axis, height: float, reached: int, total: int) -> None:
+    """Write "2/3" beside the axes, in colour where some runs failed."""
+    axis.annotate(
+        f"{reached}/{total}",
+        (1.0, height),
+        xycoords=axis.get_yaxis_transform(),
+        xytext=(3, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=7,
+        color="0.35" if reached == total else RED,
+        annotation_clip=False,
+    )
 
 
 def time_finding(table: pd.DataFrame) -> str:
@@ -367,7 +387,7 @@ def _nearest(values: pd.Series, dataset: str) -> str:
         return first
     second = f"{readable(ranges.index[1])} ({ranges['mean'].iloc[1]:.3g})"
     if values.index.get_level_values("seed").nunique() == 1:
-        return f"{first}, then {second}, of a single seed"
+        return f"{first}, then {second}"
     apart = ranges["max"].iloc[0] < ranges["min"].iloc[1]
     return f"{first}, {'apart from' if apart else 'overlapping over seeds with'} {second}"
 
@@ -445,7 +465,10 @@ def plot_quality_against_evaluations(quality: pd.DataFrame) -> plt.Figure:
                     xlabel="network evaluations per sample",
                     title=f"{dataset}, {readable(model)}: {kind} samplers",
                 )
-                ticks = [c for k, c in enumerate(counts) if k == 0 or c >= 1.3 * counts[k - 1]]
+                ticks = counts[:1]
+                for count in counts:
+                    if count >= 1.3 * ticks[-1]:
+                        ticks.append(count)
                 axis.set_xticks(ticks, [str(count) for count in ticks])
                 axis.minorticks_off()
             line[0].set_ylabel(f"Fréchet distance ({readable(chosen['metric'].iloc[0][8:])})")
@@ -473,8 +496,8 @@ def quality_finding(quality: pd.DataFrame) -> str:
     for label, part in (("few", mean[counts <= middle]), ("many", mean[counts > middle])):
         if len(part):
             count, name = part.idxmin()
-            words.append(f"with {label} evaluations {readable(name)} ({part.min():.2g} at {count})")
-    return f"The smallest Fréchet distance has {', '.join(words)}"
+            words.append(f"{readable(name)} with {label} evaluations ({part.min():.3g} at {count})")
+    return f"Smallest Fréchet distance: {', '.join(words)}"
 
 
 def _sampled(quality: pd.DataFrame) -> pd.DataFrame:
@@ -519,42 +542,48 @@ def plot_ablation(table: pd.DataFrame) -> plt.Figure:
             chosen, most = table[here], runs[here].max()
             for row, n_runs in zip(chosen.to_dict("records"), runs[here]):
                 height, reached = heights[row["variant"]], int(row["n_seeds"])
-                total = int(n_runs) if "n_runs" in table else most
+                # tables of old snapshots do not count runs: as many as of the best variant
+                total = int(n_runs) if "n_runs" in table else int(most)
                 if reached:
                     axis.plot([row["smallest"], row["largest"]], [height] * 2, color=BLUE, lw=1.2)
                     full = BLUE if reached == total else "white"
                     axis.plot(row["mean"], height, "o", color=BLUE, mfc=full, ms=5)
-                axis.annotate(
-                    f"{reached}/{total}",
-                    (1.0, height),
-                    xycoords=axis.get_yaxis_transform(),
-                    xytext=(3, 0),
-                    textcoords="offset points",
-                    va="center",
-                    fontsize=7,
-                    color="0.35" if reached == total else RED,
-                    annotation_clip=False,
-                )
+                _count_beside(axis, height, reached, total)
             reference = chosen[chosen["variant"] == PUBLISHED].dropna(subset=["mean"])
             for row in reference.to_dict("records"):
                 axis.axvspan(row["smallest"], row["largest"], color=GREY, alpha=0.15, lw=0)
-            axis.set(title=dataset, xlabel=_OUTCOMES.get(outcome, readable(outcome)))
+            axis.set(title=dataset, xlabel=_outcome(outcome))
         axes[0][0].set_yticks(list(heights.values()), [_variant(name) for name in heights])
         axes[0][0].set_ylim(min(heights.values(), default=0) - 0.6, 0.6)
         headline(
             figure,
-            ablation_sentence(table).rstrip("."),
-            "Score embedding with one thing changed. Point: mean, line: range over seeds, shaded: "
+            ablation_finding(table),
+            f"{described_sets(table)}. Score embedding with one thing changed. Point: mean, line: range over seeds, shaded: "
             "the published variant's range; k/n: k of n seeds reached the target; hollow: mean "
             "over those that did only.",
         )
     return figure
 
 
+def ablation_finding(table: pd.DataFrame) -> str:
+    """Return which variants change an outcome beyond the spread over seeds, in readable names."""
+    named = table.assign(
+        variant=table["variant"].map(_variant), outcome=table["outcome"].map(_outcome)
+    )
+    return ablation_sentence(named).rstrip(".")
+
+
 _OUTCOMES = {
     "steps_to_ssim": "steps to the target SSIM",
     "seconds_to_ssim": "seconds to the target SSIM",
 }
+
+
+def _outcome(name: str) -> str:
+    """Return an outcome's name as words."""
+    if name.startswith("frechet_"):
+        return f"Fréchet distance ({readable(name.removeprefix('frechet_'))})"
+    return _OUTCOMES.get(name, readable(name))
 
 
 def _variant(name: str) -> str:
