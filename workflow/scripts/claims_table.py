@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from crosskrylov.reporting.tables.claims import claims_table
-from crosskrylov.runtime.files import read_tsv, write_tsv
+from crosskrylov.reporting.tables.writing import write_table
+from crosskrylov.runtime.files import read_tsv
 from crosskrylov.runtime.jobs import run_job
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def main(solvers_path, training_path, quality_path, table_path, methods: dict) -
         read_tsv(quality_path) if quality_path else None,
         methods,
     )
-    write_tsv(table_path, table)
+    write_table(table_path, table)
 
 
 if __name__ == "__main__":

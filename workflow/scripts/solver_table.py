@@ -9,7 +9,8 @@ from crosskrylov.equation.density import unit_spacing
 from crosskrylov.reporting.records import kept_row, read_run
 from crosskrylov.reporting.tables.marches import trajectory_row
 from crosskrylov.reporting.tables.solvers import frozen_rows, solver_table
-from crosskrylov.runtime.files import load_npz, read_json, read_tsv, write_tsv
+from crosskrylov.reporting.tables.writing import write_table
+from crosskrylov.runtime.files import load_npz, read_json, read_tsv
 from crosskrylov.runtime.jobs import run_job
 from crosskrylov.runtime.machine_id import machine_id
 
@@ -87,8 +88,8 @@ def main(
         origin = {name: run[name] for name in ("dataset", "image_size", "seed")}
         tables.append(table.assign(**origin, machine=part.machine))
     measurements = pd.concat(tables, ignore_index=True)
-    write_tsv(by_seed_path, measurements.drop(columns="machine"))
-    write_tsv(table_path, solver_table(measurements))
+    write_table(by_seed_path, measurements.drop(columns="machine"))
+    write_table(table_path, solver_table(measurements))
 
 
 def _log_densities(runs: list, paths: list) -> dict[tuple, np.ndarray]:

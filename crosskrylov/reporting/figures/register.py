@@ -14,9 +14,7 @@ QUESTIONS = {
 }
 
 
-def register(
-    name: str, *, question: str = "", caption: str = "", table: str = "", options: bool = False
-) -> Callable:
+def register(name: str, *, question: str = "", caption: str = "", table: str = "") -> Callable:
     """Declare ``function(table)`` as what draws the figure called ``name``.
 
     The workflow and the snapshot read the declaration without running it, so that every argument
@@ -29,8 +27,7 @@ def register(
     question : str
         The key in `QUESTIONS` of what the figure answers.
     caption, table : str
-        Of figures that belong to no study; those of a study stand with the study.
-    options : bool
-        The function takes more than the table, so that a snapshot cannot draw it again.
+        Of figures that belong to no study; those of a study stand with the study.  ``table`` only
+        where the figure is drawn from that alone, so that a snapshot can draw it again.
     """
     return lambda function: function

@@ -558,9 +558,9 @@ def plot_ablation(table: pd.DataFrame) -> plt.Figure:
         headline(
             figure,
             ablation_finding(table),
-            f"{described_sets(table)}. Score embedding with one thing changed. Point: mean, line: range over seeds, shaded: "
-            "the published variant's range; k/n: k of n seeds reached the target; hollow: mean "
-            "over those that did only.",
+            f"{described_sets(table)}. Score embedding with one thing changed. Point: mean, line: "
+            "range over seeds, shaded: the published variant's range; k/n: k of n seeds reached the "
+            "target; hollow: mean over those that did only.",
         )
     return figure
 
