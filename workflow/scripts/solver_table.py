@@ -9,7 +9,8 @@ from crosskrylov.equation.density import unit_spacing
 from crosskrylov.reporting.records import kept_row, read_run
 from crosskrylov.reporting.tables.marches import trajectory_row
 from crosskrylov.reporting.tables.solvers import COLUMNS_BY_SEED, frozen_rows, solver_table
-from crosskrylov.runtime.files import load_npz, read_json, read_tsv, write_tsv
+from crosskrylov.reporting.tables.writing import write_table
+from crosskrylov.runtime.files import load_npz, read_json, read_tsv
 from crosskrylov.runtime.jobs import run_job
 from crosskrylov.runtime.machine_id import machine_id
 
@@ -97,12 +98,12 @@ def main(
         tables.append(table.assign(**origin, machine=part.machine))
     measurements = pd.concat(tables, ignore_index=True)
     # always the same columns, or parts of a snapshot could not be put together
-    write_tsv(by_seed_path, measurements.reindex(columns=list(COLUMNS_BY_SEED)))
+    write_table(by_seed_path, measurements.reindex(columns=list(COLUMNS_BY_SEED)))
     timed = [
         read_run(path).value.assign(**run) for run, path in zip(clocks, clocks_paths, strict=True)
     ]
     clocked = pd.concat(timed, ignore_index=True) if timed else None
-    write_tsv(table_path, solver_table(measurements, clocked))
+    write_table(table_path, solver_table(measurements, clocked))
 
 
 def _log_densities(runs: list, paths: list) -> dict[tuple, np.ndarray]:

@@ -7,9 +7,18 @@ from PIL import Image
 
 from crosskrylov.equation.exact import exact_log_density
 from crosskrylov.planning.studies import FIGURES_FOLDER
-from crosskrylov.reporting.figures.style import palette_for, save_figure
+from crosskrylov.reporting.figures.layout import grid, headline, label_ends, spread
+from crosskrylov.reporting.figures.style import (
+    FAINT,
+    FAMILIES,
+    figure_style,
+    model_styles,
+    palette_for,
+    save_figure,
+)
 from crosskrylov.reporting.tables.solvers import solver_table
 from crosskrylov.runtime.declared import declared_in
+from crosskrylov.solvers.base import FAMILIES as SOLVER_FAMILIES
 from crosskrylov.studies.clocks import time_solvers
 from crosskrylov.studies.companion_stencil import companion_stencil
 from crosskrylov.studies.convergence import convergence
@@ -182,7 +191,70 @@ def test_figure_is_drawn_the_same_twice(name, tmp_path):
     assert (pixels == 255).mean() > 0.5
 
 
-def test_colours_differ_however_many_there_are():
-    for count in (3, 10, 17):
-        colours = palette_for(map(str, range(count)))
-        assert len(set(colours.values())) == count
+def test_a_panel_has_seven_colours_and_faint_lines_beyond():
+    colours = palette_for(map(str, range(12)))
+    assert len(set(list(colours.values())[:7])) == 7
+    assert set(list(colours.values())[7:]) == {FAINT}
+
+
+def test_models_keep_their_looks_whoever_is_beside_them():
+    alone, beside = model_styles(["dsm"]), model_styles(["score_embedding", "ddpm", "dsm", "new"])
+    assert alone["dsm"] == beside["dsm"]
+    assert len({style["color"] for style in beside.values()}) == 4
+    assert list(beside)[-1] == "new"
+
+
+def test_models_of_one_objective_share_a_colour_and_differ_by_dashes():
+    first, second = model_styles(["dsm", "dsm_scaled"]).values()
+    assert first["color"] == second["color"]
+    assert first["linestyle"] != second["linestyle"]
+
+
+def test_every_family_of_solvers_has_a_colour():
+    assert set(SOLVER_FAMILIES) == set(FAMILIES)
+
+
+# --- headline and labels ------------------------------------------------------------------------
+
+
+def test_the_finding_is_the_title_of_both_files(tmp_path):
+    finding = "Everything " * 20 + "is <found> & said."
+    with figure_style():
+        figure, _ = grid(1, 1)
+        headline(figure, finding, "toy, one seed")
+    save_figure(figure, tmp_path / "f.svg", tmp_path / "f.png")
+    assert Image.open(tmp_path / "f.png").text["Title"] == finding
+    assert "is &lt;found&gt; &amp; said.</dc:title>" in (tmp_path / "f.svg").read_text()
+
+
+def test_headline_stays_inside_the_figure_and_above_the_panels():
+    with figure_style():
+        figure, axes = grid(1, 1)
+        headline(figure, "A finding " * 15, "a subtitle " * 20)
+        figure.draw_without_rendering()
+        title, subtitle = figure._suptitle.get_window_extent(), figure.axes[0].texts[0]
+        below = subtitle.get_window_extent()
+        assert max(title.x1, below.x1) <= figure.bbox.x1
+        assert below.y0 >= axes[0][0].get_window_extent().y1
+        assert below.y1 < title.y1 - 20  # under the finding's lines
+
+
+def test_labels_are_moved_apart_as_little_as_it_takes():
+    assert spread([0.0, 10.0], 5, 0, 100) == pytest.approx([0, 10])
+    assert spread([50.0, 51.0], 5, 0, 100) == pytest.approx([48, 53])
+    assert np.diff(spread([1.0, 1.0, 2.0, 99.0, 99.0], 5, 0, 100)).min() >= 5 - 1e-9
+    assert spread([0.0, 0.0, 0.0], 5, 0, 100)[0] >= 0
+    assert spread([100.0, 100.0], 5, 0, 100)[-1] <= 100
+
+
+def test_labels_at_the_ends_of_lines_do_not_overlap():
+    with figure_style():
+        figure, axes = grid(1, 1)
+        for k in range(6):
+            axes[0][0].plot([1, 2], [1, 1 + 1e-3 * k], label=f"line {k}")
+        headline(figure, "Six lines.", "")
+        label_ends(axes[0][0])
+        figure.draw_without_rendering()
+        boxes = [text.get_window_extent() for text in axes[0][0].texts if text.get_text()]
+    assert len(boxes) == 6
+    assert not any(a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[:k])
