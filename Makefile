@@ -1,6 +1,6 @@
 # make reproduce   the default experiment and its report, from nothing but Python >= 3.11
 # make test        lint and tests
-# make study       the full study (presets/study.yaml), then its snapshot in docs/results/
+# make study       the full study, part by part (presets/study-*.yaml, presets/study.yaml), each with its snapshot
 # make generation  what the study leaves out of generation (presets/generation.yaml), then the same
 # make snapshot    any other part: make snapshot PART=mine PRESETS="presets/study.yaml mine.yaml"
 #
@@ -28,6 +28,9 @@ FRESH ?=
 PART ?= default
 PRESETS ?=
 COMMAND ?= make snapshot PART=$(PART)
+
+# Parts of the study that lie on presets/blank.yaml, one after the other.
+STUDY_PARTS ?= $(basename $(notdir $(sort $(wildcard presets/study-*.yaml))))
 
 LOCK := envs/requirements.lock
 BIN := .venv/bin

@@ -78,10 +78,9 @@ def solver_entry(method: str, folder: Path = SOLVERS_FOLDER) -> SolverEntry:
         return SolverEntry(family, file, module_name, class_name)
     known = registered_solvers(folder)
     if method not in known:
-        raise ConfigError(
-            f"Solver method {method!r} is unknown{did_you_mean(method, known)}; available are "
-            f"{', '.join(sorted(known))}."
-        )
+        guess = did_you_mean(method, known)
+        available = "" if guess else f"; available are {', '.join(sorted(known))}"
+        raise ConfigError(f"Solver method {method!r} is unknown{guess}{available}.")
     return known[method]
 
 

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from crosskrylov.reporting.tables.claims import claims_table, declared_in_configs
-from crosskrylov.runtime.files import read_tsv, write_tsv
+from crosskrylov.reporting.tables.writing import write_table
+from crosskrylov.runtime.files import read_tsv
 from crosskrylov.runtime.jobs import run_job
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def main(
     )
     declared = declared_in_configs([{"solvers": solvers, "image_sets": image_sets}])
     table = claims_table(read_tsv(solvers_path), training, quality, clocks, declared)
-    write_tsv(table_path, table)
+    write_table(table_path, table)
 
 
 if __name__ == "__main__":
