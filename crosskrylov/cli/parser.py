@@ -18,6 +18,7 @@ _EXAMPLES = """examples:
   crosskrylov precompute --source photos --n-images 50000 --size 32 -o scores/
   crosskrylov info scores/
   crosskrylov show a.png --size 64 -o picture.png
+  crosskrylov sample digits -o grid.png
   crosskrylov sample results/training/budget/digits16/dsm/seed17/checkpoint -o grid.png
   crosskrylov compare photographs/ drawn/ --size 32
 """
@@ -160,15 +161,18 @@ def _add_sample(commands) -> None:
         commands,
         "sample",
         "sample:sample",
-        "draw images from a trained network's checkpoint folder",
-        description="Draw images from the checkpoint folder of a training experiment. Model and "
-        "noise schedule are those of result.json beside it; a folder without one needs --model or "
-        "--schedule.",
+        "draw images from a ready-made network or a checkpoint folder",
+        description="Draw images from a ready-made network or from the checkpoint folder of a "
+        "training experiment. Both say how they are drawn from; an older folder takes model and "
+        "noise schedule from result.json beside it, or from --model or --schedule.",
     )
-    parser.add_argument("checkpoint", type=Path, help="checkpoint folder")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="PNG file of the grid")
+    parser.add_argument(
+        "checkpoint", nargs="?", metavar="NETWORK", help="ready-made name, or checkpoint folder"
+    )
+    parser.add_argument("-o", "--output", type=Path, help="PNG file of the grid")
+    parser.add_argument("--list", action="store_true", help="list the ready-made networks")
     parser.add_argument("--n-images", type=int, default=16, help="default %(default)s")
-    parser.add_argument("--sampler", help="default: that of training.budget; see: samplers")
+    parser.add_argument("--sampler", help="default: as the network says; see: samplers")
     parser.add_argument("--evaluations", type=int, help="network evaluations per image")
     _add_seed(parser)
     parser.add_argument("--model", help="what it was trained on; see: objectives")
