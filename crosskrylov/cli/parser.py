@@ -20,6 +20,7 @@ _EXAMPLES = """examples:
   crosskrylov show a.png --size 64 -o picture.png
   crosskrylov sample digits -o grid.png
   crosskrylov sample results/training/budget/digits16/dsm/seed17/checkpoint -o grid.png
+  crosskrylov demo -o demo.png
   crosskrylov compare photographs/ drawn/ --size 32
 """
 
@@ -56,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add(commands, name, f"lists:{name}", f"list the {what} that a configuration may name")
     _add_sample(commands)
     _add_compare(commands)
+    _add_demo(commands)
     return parser
 
 
@@ -198,3 +200,18 @@ def _add_compare(commands) -> None:
         "--size", type=int, help="crop and resize all images to this side (default: as they are)"
     )
     _add_color(parser)
+
+
+def _add_demo(commands) -> None:
+    parser = _add(
+        commands,
+        "demo",
+        "demo:demo",
+        "draw the whole idea on one picture, in a minute",
+        description="From photographs' crops to their scores by several solvers, to embedded "
+        "images, and digits drawn by a ready-made network.",
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, help="PNG file to write")
+    # a smaller demo is for tests
+    for name, default in (("size", 32), ("time-steps", 100), ("repeats", 4), ("n-images", 36)):
+        parser.add_argument(f"--{name}", type=int, default=default, help=argparse.SUPPRESS)

@@ -1,7 +1,6 @@
 """Your solver against all of `solve_many`: python your_solver.py [PICTURE.png]."""
 
 import sys
-import tempfile
 import time
 
 import matplotlib.pyplot as plt
@@ -21,12 +20,11 @@ def solve(A, b):
     return x, [np.linalg.norm(residual) / np.linalg.norm(b) for residual in history]
 
 
-with tempfile.TemporaryDirectory() as folder:  # or a folder that `snakemake export_systems` wrote
-    density = initial_log_density(load_images("digits", 32, 4, seed=3).images)
-    bank = build_bank({}, density, [1, 20], make_solver("spsolve"))
-    names = export_systems(folder, bank, range(4), {"images": "digits", "seed": 3, "version": "-"})
-    A = [io.mmread(f"{folder}/{name}_A.mtx").tocsr() for name in names]
-    b = np.hstack([io.mmread(f"{folder}/{name}_b.mtx") for name in names]).T
+density = initial_log_density(load_images("digits", 32, 4, seed=3).images)
+bank = build_bank({}, density, [1, 20], make_solver("spsolve"))
+names = export_systems("systems", bank, range(4), {"images": "digits", "seed": 3, "version": "-"})
+A = [io.mmread(f"systems/{name}_A.mtx").tocsr() for name in names]
+b = np.hstack([io.mmread(f"systems/{name}_b.mtx") for name in names]).T
 ms = {name: [] for name in ("yours", *METHODS)}
 for name in 4 * list(ms):  # in turn; the first round warms up
     start = time.perf_counter()
