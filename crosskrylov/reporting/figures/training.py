@@ -519,7 +519,7 @@ def _kind(sampler: str) -> str:
     table="ablation",
     caption="Every variant of score embedding: mean and range over the random seeds that reached "
     "the target (how many did is said beside it), and the range of the published variant (shaded). "
-    "Means over some of the seeds only are hollow: they leave out the slowest.",
+    "Means over some of the seeds only are hollow: they leave out the runs that failed.",
 )
 def plot_ablation(table: pd.DataFrame) -> plt.Figure:
     """Mean and range of every variant, a panel per outcome, above it the finding.
@@ -559,8 +559,8 @@ def plot_ablation(table: pd.DataFrame) -> plt.Figure:
             figure,
             ablation_finding(table),
             f"{described_sets(table)}. Score embedding with one thing changed. Point: mean, line: "
-            "range over seeds, shaded: the published variant's range; k/n: k of n seeds reached the "
-            "target; hollow: mean over those that did only.",
+            "range over seeds, shaded: the published variant's range; k/n: k of n seeds reached "
+            "the target; hollow: mean over those that did only.",
         )
     return figure
 

@@ -19,7 +19,7 @@ from crosskrylov.studies.convergence import convergence
 from crosskrylov.studies.diversity import diversity
 from crosskrylov.studies.downstream import downstream
 from crosskrylov.studies.error_budget import error_budget
-from crosskrylov.studies.likeness import likeness_pairs, seed_choice
+from crosskrylov.studies.likeness import likeness_correlation, likeness_pairs, seed_choice
 from crosskrylov.studies.projection_residuals import projection_residuals
 from crosskrylov.studies.subspace_dimension import subspace_dimension
 from crosskrylov.studies.system_summary import system_summary
@@ -60,7 +60,7 @@ TABLES = {
     ),
     "time_to_residual": lambda: time_to_residual(bank(), SOLVERS, [1e-4, 1e-8], seeds(), 1),
     "subspace_dimension": lambda: subspace_dimension(bank(), seeds(), [2, 4]),
-    "likeness": lambda: likeness_pairs(bank(), 4),
+    "likeness": lambda: likeness_correlation(likeness_pairs(bank(), 4)),
     "seed_choice": lambda: seed_choice(bank(), 4, [1, 2], random_draws=2),
     "diversity": lambda: diversity(bank(), seeds(), 4),
     "warm_start": lambda: warm_start(
