@@ -38,10 +38,10 @@ BIN := .venv/bin
 STAMP := .venv/.installed-$(shell cat $(LOCK) pyproject.toml | cksum | cut -d ' ' -f 1)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(ARGS)
 
-.PHONY: help environment reproduce study generation snapshot numbers test lint format keys pins clean
+.PHONY: help environment reproduce study generation snapshot numbers ready-made demo test lint format keys pins clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 environment: $(STAMP) ## make .venv from the exact pins
 
@@ -74,6 +74,13 @@ snapshot: $(STAMP) ## run PRESETS and keep tables, figures and records as PART o
 
 numbers: $(STAMP) ## write the measured numbers of README and docs again from docs/results/tables
 	$(BIN)/python -m crosskrylov.reporting.numbers
+
+demo: $(STAMP) ## a minute, one picture of the whole idea: results/demo.png
+	OMP_NUM_THREADS=1 $(BIN)/python -m crosskrylov demo -o results/demo.png
+
+ready-made: $(STAMP) ## train and pack the ready-made networks again (half an hour of one core)
+	$(BIN)/snakemake budget results/config.yaml --cores 1 $(ARGS) --configfile presets/blank.yaml presets/ready-made.yaml
+	$(BIN)/python -m crosskrylov.reporting.ready_made digits photographs --command "make ready-made"
 
 test: lint ## lint, then run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest

@@ -5,6 +5,7 @@ Layout of a checkpoint folder::
     config.json, diffusion_pytorch_model.safetensors   averaged weights, for ``from_pretrained``
     training_state.safetensors                         raw weights, Adam moments, random state
     training_state.json                                step, clocks, curve, fingerprint
+    drawing.json                                       what drawing needs beside the weights
 """
 
 import inspect
@@ -22,6 +23,7 @@ from safetensors.torch import load_file, save_file
 import crosskrylov.runtime.torchvision_compat  # noqa: F401  (must come before diffusers)
 from crosskrylov.errors import DataError
 from crosskrylov.learning.training.averaging import averaged
+from crosskrylov.learning.training.drawing import DRAWING, Drawing
 from crosskrylov.runtime.files import atomic_folder, read_json
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ def save_checkpoint(
     generator: torch.Generator,
     progress: Progress,
     fingerprint: str = "",
+    drawing: Drawing | None = None,
 ) -> None:
     """Write a checkpoint folder, replacing an older one only when the new one is complete."""
     tensors = {"generator": generator.get_state()}
@@ -93,6 +96,8 @@ def save_checkpoint(
             network.save_pretrained(partial)
         save_file(tensors, partial / STATE_TENSORS)
         (partial / STATE_VALUES).write_text(json.dumps(values, indent=1, allow_nan=False))
+        if drawing is not None:
+            (partial / DRAWING).write_text(json.dumps(drawing.as_json(), indent=1))
 
 
 def load_training_state(

@@ -22,6 +22,7 @@ from crosskrylov.learning.training.checkpoint import (
     read_fingerprint,
     save_checkpoint,
 )
+from crosskrylov.learning.training.drawing import Drawing
 from crosskrylov.learning.training.interruption import between_steps
 from crosskrylov.runtime.device import select_device
 
@@ -121,6 +122,7 @@ def train(
     resume_from: str | Path | None = None,
     fingerprint: str = "",
     description: str = "training",
+    drawing: Drawing | None = None,
 ) -> TrainingResult:
     """Train ``network`` until a target, the time budget or the number of steps is reached.
 
@@ -150,6 +152,8 @@ def train(
         Identifies settings and data of the run.
     description : str
         Label of the progress bar.
+    drawing : Drawing, optional
+        What drawing from the network needs, for its checkpoint.
 
     Returns
     -------
@@ -175,7 +179,9 @@ def train(
     progress = Progress(next_evaluation=options.first_evaluation)
 
     def save(folder):
-        save_checkpoint(folder, network, optimiser, average, generator, progress, fingerprint)
+        save_checkpoint(
+            folder, network, optimiser, average, generator, progress, fingerprint, drawing
+        )
 
     if resume_from is not None and (Path(resume_from) / STATE_VALUES).is_file():
         if read_fingerprint(resume_from) == fingerprint:

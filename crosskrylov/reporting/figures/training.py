@@ -519,7 +519,7 @@ def _kind(sampler: str) -> str:
     table="ablation",
     caption="Every variant of score embedding: mean and range over the random seeds that reached "
     "the target (how many did is said beside it), and the range of the published variant (shaded). "
-    "Means over some of the seeds only are hollow: they leave out the slowest.",
+    "Means over some of the seeds only are hollow: they leave out the runs that failed.",
 )
 def plot_ablation(table: pd.DataFrame) -> plt.Figure:
     """Mean and range of every variant, a panel per outcome, above it the finding.

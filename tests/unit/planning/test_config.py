@@ -191,6 +191,16 @@ def test_presets_are_valid_overlays_of_the_default(path):
     assert load_config(PROJECT / "config.yaml", path)
 
 
+def test_faces_are_compared_by_the_solvers_of_the_study():
+    parts = [PROJECT / f"presets/study-solvers{part}.yaml" for part in ("", "-faces")]
+    blank = [PROJECT / "config.yaml", PROJECT / "presets/blank.yaml"]
+    study, faces = (load_config(*blank, part) for part in parts)
+    for section in ("solvers", "seeds", "march", "equation"):
+        assert faces[section] == study[section]
+    ours, theirs = ({**part["studies"]["clocks"], "image_sets": []} for part in (faces, study))
+    assert ours == theirs
+
+
 def test_generation_adds_to_the_study_and_changes_none_of_its_runs():
     paths = [PROJECT / "config.yaml", PROJECT / "presets/study.yaml"]
     study = load_config(*paths)

@@ -34,7 +34,7 @@ from crosskrylov.studies.frontier import (
     tabulate,
 )
 from crosskrylov.studies.image_orders import image_orders, observed_orders
-from crosskrylov.studies.likeness import likeness_pairs, seed_choice
+from crosskrylov.studies.likeness import likeness_correlation, likeness_pairs, seed_choice
 from crosskrylov.studies.loader import loader_rates
 from crosskrylov.studies.projection_residuals import projection_residuals
 from crosskrylov.studies.recycling import recycling
@@ -132,7 +132,7 @@ TABLES = {
     ),
     "time_to_residual": lambda: time_to_residual(bank(), SOLVERS, [1e-4, 1e-8], seeds(), 1),
     "subspace_dimension": lambda: subspace_dimension(bank(), seeds(), [2, 4]),
-    "likeness": lambda: likeness_pairs(bank(), 4),
+    "likeness": lambda: likeness_correlation(likeness_pairs(bank(), 4)),
     "seed_choice": lambda: seed_choice(bank(), 4, [1, 2], random_draws=2),
     "diversity": lambda: diversity(bank(), seeds(), 4),
     "warm_start": lambda: warm_start(

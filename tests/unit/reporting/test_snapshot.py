@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from crosskrylov.errors import DataError
-from crosskrylov.reporting import snapshot
+from crosskrylov.reporting import catalogue, snapshot
+from crosskrylov.reporting.figures.register import QUESTIONS
 from crosskrylov.reporting.records import record_of
 from crosskrylov.runtime.files import read_json, read_tsv, write_json, write_tsv
 
@@ -329,3 +330,61 @@ def test_the_texts_of_the_checkout_are_written_again(study, tmp_path, monkeypatc
     assert (checkout / "docs" / "results" / "tables" / "solvers.tsv").is_file()
     elsewhere = tmp_path / "elsewhere"
     assert snapshot.main([*arguments, "--to", str(elsewhere)]) == 0
+
+
+# --- questions, findings, drawing again ---------------------------------------------------------
+
+
+def with_a_figure(study, orders):
+    """Add the study convergence with a figure as an older version drew it."""
+    steps = [0.1, 0.05]
+    for name, values in (("convergence", orders),):
+        study.table(
+            name,
+            {
+                "boundary": "zero_padding",
+                "varied": ["time_step"] * 2 + ["spacing"] * 2,
+                "step_size": steps * 2,
+                "score_error": [0.2, 0.1] * 2,
+                "order": [None, values[0], None, values[1]],
+            },
+        )
+    study.figure("convergence.svg", "<svg><title>An old finding</title></svg>")
+    study.figure("convergence.png")
+
+
+def test_readme_asks_questions_and_says_findings(study, docs):
+    with_a_figure(study, (1.0, 2.0))
+    text = study.keep(docs).read_text()
+    question = text.index("## How exact are the scores, and what limits them?")
+    assert question < text.index("**An old finding.**") < text.index("## Further figures")
+    assert "In numbers: [convergence](#table-convergence)." in text
+    assert "### table convergence" in text
+    assert "second order in space" in text  # the figure's caption, from its declaration
+    assert text.index("## Further figures") < text.index("![strip]")
+
+
+def test_figures_are_drawn_again_from_the_tables_alone(study, docs, capsys):
+    with_a_figure(study, (1.0, 1.2))
+    study.keep(docs)
+    before = contents(docs)
+    assert snapshot.main(["--redraw", "--to", str(docs)]) == 0
+    assert capsys.readouterr().out == f"drew convergence in {docs}\n"
+    after = contents(docs)
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"figures/convergence.svg", "figures/convergence.png"}
+    assert "less than expected in the grid spacing" in (docs / "README.md").read_text()
+
+
+def test_a_folder_that_is_no_snapshot_is_not_redrawn(docs, capsys):
+    assert snapshot.main(["--redraw", "--to", str(docs)]) == 1
+    assert "no snapshot" in capsys.readouterr().err
+
+
+def test_every_figure_has_a_caption_and_a_known_question():
+    figures = catalogue.catalogue()
+    assert {figure.question for figure in figures.values()} <= {*QUESTIONS, ""}
+    # the table of solvers is made by no study: the rule that draws it says the caption
+    assert {name for name, figure in figures.items() if not figure.caption} <= {"seconds_per_image"}
+    assert catalogue.figure_of("sample_grids-digits16-seed17").question == "samples"
+    assert catalogue.question_of_table("break_even") == "speed"

@@ -93,8 +93,14 @@ def _panel(axis, rows: pd.DataFrame, order: list[str], colours: dict) -> None:
                 left += share
         low, high = (100 / float(row[f"speedup_vs_spsolve_{end}"]) for end in ("high", "low"))
         start, end = (low, high) if high > low else (percent[name], percent[name])
-        if high > low and high < limit:
-            axis.plot([low, high], [height, height], color="0.1", lw=1.2, solid_capstyle="butt")
+        if high > low and low < limit:
+            axis.plot(
+                [low, min(high, limit)],
+                [height, height],
+                color="0.1",
+                lw=1.2,
+                solid_capstyle="butt",
+            )
         cut = end > 0.72 * limit
         axis.annotate(
             f"{percent[name]:.3g} %{' →' if percent[name] > limit else ''}",

@@ -106,7 +106,7 @@ def finding(table: pd.DataFrame) -> str:
         low, high = f"{min(gains):.2g}", f"{max(gains):.2g}"
         span = low if low == high else f"{low} to {high}"
         against = f", {span} times as fast as {readable(next(iter(baselines)))}"
-    return f"{words} to a residual of {tolerance:g}{against}"
+    return f"{words[0].upper()}{words[1:]} to a residual of {tolerance:g}{against}"
 
 
 def _with_seconds(table: pd.DataFrame) -> pd.DataFrame:
