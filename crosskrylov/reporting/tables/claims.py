@@ -280,7 +280,8 @@ def _marginal_rows(
         if declared.methods.get(solver, solver) == PUBLISHED_METHOD
     ]
     for solver, control in pairs:
-        metric = f"time of {solver} over its baseline's, {_clock(marches[marches.solver.isin([solver, control])])}"
+        clock = _clock(marches[marches.solver.isin([solver, control])])
+        metric = f"time of {solver} over its baseline's, {clock}"
         both = marches[marches.solver == solver].merge(
             marches[marches.solver == control],
             on=["dataset", "image_size"],
