@@ -188,10 +188,10 @@ def test_solver_table_holds_every_solver_in_both_studies(folder, frozen, tmp_pat
     tables = (tmp_path / "solvers.tsv", None, None, None, tmp_path / "claims.tsv")
     projected = {"projected": {"method": "cross_matrix_galerkin", "options": {"dimension": 4}}}
     script("claims_table")(*tables, projected, {})
-    claims = read_tsv(tmp_path / "claims.tsv").set_index("evidence")
-    assert set(claims.verdict["not run"]) == {"undecided"}
-    saved = claims.loc["results/tables/solvers.tsv"]
-    assert saved.metric == "time saved by projected, %, setup and solve"
+    claims = read_tsv(tmp_path / "claims.tsv")
+    assert set(claims.verdict[claims.evidence == "not run"]) == {"undecided"}
+    saved = claims[claims.evidence == "results/tables/solvers.tsv"]
+    assert saved.metric.iloc[0] == "time saved by projected, %, end to end"
 
 
 STUDIES = {

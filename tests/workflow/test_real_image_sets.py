@@ -58,7 +58,7 @@ def test_the_solver_study_runs_on_copies_named_on_the_command_line(copies, tmp_p
     for images in small["image_sets"].values():
         images |= {"n_images": 4, "image_size": 16}
     small["studies"]["trajectory"]["image_sets"] = list(small["image_sets"])
-    small["studies"]["trajectory"]["solvers"] = ["spsolve", "cross_matrix_galerkin"]
+    small["studies"]["trajectory"]["solvers"] = ["spsolve"]
     small |= {"equation": {"time_steps": 6, "stored_steps": 3}, "seeds": {"n_seeds": 1}}
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(small))
     roots = f"cifar32: {{root: {copies / 'cifar'}}}, celeba64: {{root: {copies / 'celeba'}}}"
@@ -71,8 +71,7 @@ def test_the_solver_study_runs_on_copies_named_on_the_command_line(copies, tmp_p
     marched = read_tsv(tmp_path / "results" / "tables" / "solvers.tsv")
     assert set(marched.dataset) == set(small["image_sets"])
     claims = read_tsv(tmp_path / "results" / "tables" / "claims.tsv")
-    assert set(claims[claims.claim.str.contains("time that")].dataset) == set(small["image_sets"])
-    # what no copy was given for, or nothing trained on, says so
+    # what was not trained on says so
     assert (claims[claims.dataset == "celeba"].evidence == "not run").all()
 
 
