@@ -329,8 +329,8 @@ def varied_cases(
             "it grew until the seed had converged). Diamonds and the dashed line (a direct solver) "
             "do without seeds. Bars are 95 % intervals; the title counts points whose ratio to the "
             "refinement alone has its interval wholly below, or wholly above, 1. Right: score "
-            "error against the exact semi-discrete score while the tolerance is loosened, at the fastest "
-            "points.",
+            "error against the exact semi-discrete score while the tolerance is loosened, at the "
+            "fastest points.",
         }
     },
 )
