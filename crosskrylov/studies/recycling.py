@@ -67,7 +67,7 @@ def replay(
     sequences: Sequence[Recorded],
     method: str,
     options: Mapping[str, Any],
-    start: str = "previous",
+    start: str,
     angles: list | None = None,
 ) -> tuple[float, float]:
     """Solve all systems with one solver and return (seconds, largest residual).

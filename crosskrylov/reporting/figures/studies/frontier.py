@@ -111,6 +111,6 @@ def _finding(table: pd.DataFrame) -> str:
     faster = int((grid_rows.seconds_vs_unprojected_high < 1).sum())
     slower = int((grid_rows.seconds_vs_unprojected_low > 1).sum())
     return (
-        f"Of {n_points} measured points {faster} take less time than the same refinement without "
-        f"projection, {slower} take more"
+        f"Of {n_points} points {faster} take less time than the same refinement without "
+        f"projection, {slower} more, {n_points - faster - slower} undecided"
     )
