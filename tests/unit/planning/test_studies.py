@@ -107,7 +107,8 @@ def test_a_rule_follows_from_the_declaration():
     assert rule.tables == [f"{folder}/studies/{table}.tsv" for table in tables]
     assert rule.log == "{images}/seed{seed}/study_likeness"
     # the image sets are no parameter: another set re-runs nothing
-    assert set(rule.params["options"]) == {"dimension", "n_seeds", "random_draws"}
+    keys = {"dimension", "n_seeds", "random_draws", "permutations"}
+    assert set(rule.params["options"]) == keys
     assert rule.params["options"]["dimension"] == 5
     assert names(rule.files(at())) == {"likeness", "bank"}
     assert "n_threads" not in rule.params

@@ -19,7 +19,7 @@ def plot_theory_floor(table: pd.DataFrame) -> plt.Figure:
     colours = palette_for(dataset for _, dataset in sets)
     dimensions = sorted(table.dimension.unique())
     held = [
-        f"{np.average(group.holds, weights=group.n_targets):.0%} at m = {m}"
+        f"{np.average(group.holds, weights=group.n_targets):.1%} at m = {m}"
         for m, group in table.groupby("dimension")
     ]
     with figure_style():
@@ -76,7 +76,8 @@ def plot_theory_spectra(table: pd.DataFrame) -> plt.Figure:
                 text = " → ".join(f"{sizes[stage]:.1e}" for stage in colours if stage in sizes)
                 axis.set_title(f"step {step}: {text}", fontsize="small")
             row[0].set_ylabel(f"{dataset}\nshare of energy", fontsize="small")
-        figure.supxlabel("eigenvalue of P (1/time)", fontsize="medium")
+        for axis in axes[-1][1:-1] if len(steps) > 2 else axes[-1][:1]:
+            axis.set_xlabel("eigenvalue of P (1/time)", fontsize="small")
         figure.suptitle(_spread_title(table))
         outside_legend(figure, axes[0][0], 2)
     return figure
@@ -88,8 +89,8 @@ def _spread_title(table: pd.DataFrame) -> str:
     keys = ["dataset", "seed", "stage"]
     outside = 1 - last.groupby(keys).energy.max().groupby("stage").median()
     return (
-        f"Step {table.step.max()}: energy outside the fullest interval, median over sets, "
-        f"{outside.start:.1g} before and {outside.projected:.1g} after the projection"
+        f"Step {table.step.max()}: share of energy outside the fullest interval\n"
+        f"{outside.start:.1g} before and {outside.projected:.1g} after the projection (median set)"
     )
 
 
