@@ -75,10 +75,10 @@ snapshot: $(STAMP) ## run PRESETS and keep tables, figures and records as PART o
 numbers: $(STAMP) ## write the measured numbers of README and docs again from docs/results/tables
 	$(BIN)/python -m crosskrylov.reporting.numbers
 
-demo: $(STAMP) ## a minute, one picture of the whole idea: results/demo.png
+demo: $(STAMP) ## one picture of the whole idea: results/demo.png
 	OMP_NUM_THREADS=1 $(BIN)/python -m crosskrylov demo -o results/demo.png
 
-ready-made: $(STAMP) ## train and pack the ready-made networks again (half an hour of one core)
+ready-made: $(STAMP) ## train and pack the ready-made networks again
 	$(BIN)/snakemake budget results/config.yaml --cores 1 $(ARGS) --configfile presets/blank.yaml presets/ready-made.yaml
 	$(BIN)/python -m crosskrylov.reporting.ready_made digits photographs --command "make ready-made"
 

@@ -207,7 +207,7 @@ def _add_demo(commands) -> None:
         commands,
         "demo",
         "demo:demo",
-        "draw the whole idea on one picture, in a minute",
+        "draw the whole idea on one picture",
         description="From photographs' crops to their scores by several solvers, to embedded "
         "images, and digits drawn by a ready-made network.",
     )

@@ -251,10 +251,10 @@ def _solver_entries(config: Mapping, study: Study, wildcards: Any) -> list[Mappi
     options = section(config, study.name)
     if study.solvers_from == "method":
         entries.append(options)
-    elif study.solvers_from == "solvers":
-        entries += [config["solvers"][name] for name in study_solvers(config, study.name)]
-    elif study.solvers_from:
+    elif study.solvers_from and isinstance(options.get(study.solvers_from), Mapping):
         entries += options[study.solvers_from].values()
+    elif study.solvers_from:
+        entries += [config["solvers"][name] for name in study_solvers(config, study.name)]
     return entries
 
 

@@ -45,8 +45,8 @@ def register(
         Methods that it always solves with.
     solvers_from : str, optional
         Key of its section that names solvers: "method" (beside "options"), a mapping of
-        {"method", "options"} by name, or "solvers", a list of names, null for all that are
-        configured (the study then needs "solvers", and gets these).
+        {"method", "options"} by name, or a list of names among the configured ones, null for all
+        of them (the study then needs "solvers", and gets these).
     per : {"solver"}, optional
         One job per solver of the key ``solvers`` of its section, null for all that are configured.
     join : str, optional

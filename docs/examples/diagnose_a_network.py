@@ -4,21 +4,20 @@ import sys
 
 import matplotlib.pyplot as plt
 import torch
-from diffusers import UNet2DModel
 
 from crosskrylov import load_images
 from crosskrylov.learning.ready_made.loading import load_ready_made
 from crosskrylov.learning.sampling.exact_model import ExactNetwork
+from crosskrylov.learning.unet import build_unet
 from crosskrylov.metrics.score_error import score_matching_error
 
 images = torch.from_numpy(load_images("digits", 16, color="grey", seed=1).images) * 2 - 1
 made = load_ready_made("digits")
 levels = made.drawing.levels()
-torch.manual_seed(0)
 networks = {
     "ready-made digits": made.network,
-    "the same network, untrained": UNet2DModel.from_config(made.provenance["network"]).eval(),
-    "trained on nothing but the first 100 digits, for ever": ExactNetwork(images[:100], levels),
+    "the same network, untrained": build_unet(made.provenance["training"]["unet"], 16, 1, 0),
+    "exact for the first 100 digits alone": ExactNetwork(images[:100], levels),
 }
 figure, axis = plt.subplots(figsize=(7, 3.4), layout="constrained")
 for name, network in networks.items():
