@@ -146,8 +146,8 @@ def test_colours_differ_however_many_there_are():
 def test_the_advice_says_what_the_table_holds():
     assert advice(map_table()) == (
         "Sharing pays in 2 of 3 cases (median gain 3), best by a factorisation in 2 of them; in "
-        "all with δ ≤ 1, in none with δ ≥ 10. In 1 the fastest method that shares is slower than the "
-        "best without."
+        "all with δ ≤ 1, in none with δ ≥ 10. In 1 the fastest method that shares is slower than "
+        "the best without."
     )
     # intervals that hold 1 are no gain and no loss
     assert advice(map_table(spread=5.0)) == "Sharing pays in 0 of 3 cases."
