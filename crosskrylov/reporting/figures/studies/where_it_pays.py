@@ -49,21 +49,20 @@ def advice(table: pd.DataFrame) -> str:
     if best.empty:
         return "No method that shares solved every system of a family."
     pays, loses = best[best.gain_low > 1], best[best.gain_high < 1]
-    rest = best[~(best.gain_low > 1)]
     text = f"Sharing pays in {len(pays)} of {len(best)} cases"
     if len(pays):
         kind = pays.kind.value_counts()
-        text += f" (median gain {pays.gain_vs_baseline.median():.2g}), best by {kind.index[0]} in "
-        text += f"{kind.iloc[0]} of them"
-        near = best.delta.max() if rest.empty else pays[pays.delta < rest.delta.min()].delta.max()
-        if np.isfinite(near):
-            text += f"; in all with δ ≤ {near:.2g}"
-        far = rest[rest.delta > pays.delta.max()].delta.min()
-        if np.isfinite(far):
-            text += f", in none with δ ≥ {far:.2g}"
+        text += f" (median gain {pays.gain_vs_baseline.median():.2g}; best by {kind.index[0]} in "
+        text += f"{kind.iloc[0]})"
+        near = pays.delta[pays.delta < best.drop(pays.index).delta.min(skipna=True)].max()
+        near = pays.delta.max() if len(pays) == len(best) else near
+        text += f", in all with δ ≤ {near:.2g}" if np.isfinite(near) else ""
     if len(loses):
-        text += f". In {len(loses)} the fastest method that shares is slower than the best without"
-    return text + "."
+        text += f"; it loses in {len(loses)}"
+        far = loses.delta[loses.delta > best.drop(loses.index).delta.max()].min()
+        text += f", in all with δ ≥ {far:.2g}" if np.isfinite(far) else ""
+    undecided = len(best) - len(pays) - len(loses)
+    return f"{text}; {undecided} undecided." if undecided else f"{text}."
 
 
 @register("where_it_pays")
