@@ -256,7 +256,7 @@ MISTAKES = [
     ("march.start", "previos", "march.start is 'previos', .*did you mean previous?"),
     ("march", 5, "march is 5, but must be a mapping"),
     ("image_sets", [], r"image_sets is \[\], but must be a mapping"),
-    ("image_sets", {}, "image_sets is {}, but must be a mapping .* with an entry"),
+    ("solvers", {}, "solvers is {}, but must be a mapping .* with an entry"),
     ("image_sets.a.source", None, "image_sets.a.source is missing"),
     ("image_sets.a.image_size", 3, "size is 3, but must be a whole number at least 4"),
     ("image_sets.a.n_images", 0, "image_sets.a.n_images is 0"),

@@ -13,6 +13,7 @@ from crosskrylov.studies.diversity import diversity
 from crosskrylov.studies.downstream import downstream
 from crosskrylov.studies.error_budget import error_budget
 from crosskrylov.studies.likeness import likeness_pairs, seed_choice
+from crosskrylov.studies.loader import loader_rates
 from crosskrylov.studies.projection_residuals import projection_residuals
 from crosskrylov.studies.subspace_dimension import subspace_dimension
 from crosskrylov.studies.system_summary import system_summary
@@ -106,11 +107,23 @@ TABLES = {
         [4, 8],
         [1, 2],
     ),
+    "loader": lambda: loader_rates([8, 12], 8, **LOADER),
     "system_summary": lambda: system_summary(bank(), 1),
     "downstream": downstream_table,
     "engine_speed": engine_speed_table,
     "where_it_pays": map_table,
     "convergence": lambda: convergence([2, 4], [9, 17], fine_size=17, method="transform_bicgstab"),
+}
+
+
+LOADER = {
+    "workers": [1, 2],
+    "repeats": 1,
+    "batch_size": 4,
+    "store_mb": 10,
+    "source": "photos",
+    "file_size": 16,
+    "seed": 0,
 }
 
 
