@@ -166,6 +166,7 @@ def test_a_folder_that_is_none_is_one_sentence(tmp_path, capsys):
     assert "nowhere is no folder" in sentence(capsys)
 
 
+@pytest.mark.filterwarnings("error")
 def test_a_singular_matrix_is_named_or_left_to_other_methods(folder, capsys):
     scipy.io.mmwrite(folder / "1_A.mtx", sp.coo_array((N, N)))
     assert run(folder, "--method", "superlu") == 1
