@@ -158,15 +158,15 @@ def test_colours_differ_however_many_there_are():
 
 def test_the_advice_says_what_the_table_holds():
     assert advice(map_table()) == (
-        "Sharing pays in 2 of 3 cases (median gain 3; best by a factorisation in 2), in all with "
-        "δ ≤ 1; it loses in 1, in all with δ ≥ 10."
+        "Sharing pays in 2 of 3 cases (median gain 3; best by a factorisation in 2), in all 2 with "
+        "δ ≤ 1 and condition ≥ 1; it loses in 1, in all with δ ≥ 10."
     )
     # intervals that hold 1 are no gain and no loss
     assert advice(map_table(spread=5.0)) == "Sharing pays in 0 of 3 cases; 3 undecided."
+    # the first case loses, at the smallest distance and condition
     mixed = advice(map_table(gains=((0.5, 0.5), (2.0, 0.6), (0.5, 3.0))))
-    assert "in 2 of 3 cases" in mixed and "loses in 1" in mixed and "δ" not in mixed
-    every = advice(map_table(gains=((2.0, 0.5), (2.0, 0.6), (2.0, 0.7))))
-    assert every.endswith("in all with δ ≤ 10.")
+    assert "in 2 of 3 cases" in mixed and "in all 2 with δ ≤ 10 and condition ≥ 10" in mixed
+    assert "loses in 1" in mixed and "δ ≥" not in mixed
     nothing = map_table().assign(gain_vs_baseline=np.nan)
     assert advice(nothing) == "No method that shares solved every system of a family."
 

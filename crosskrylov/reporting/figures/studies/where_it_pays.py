@@ -29,6 +29,8 @@ _SHORT = {
     "several Krylov spaces": "joint space",
     "solutions": "solutions",
 }
+#: Height of a mark's label above it, in points: families that may lie close do not share a side.
+_LABEL = {"equation": -12, "helmholtz": -13}
 _MARKERS = {"equation": "o", "darcy": "s", "convection_diffusion": "D", "helmholtz": "^"}
 
 
@@ -54,15 +56,35 @@ def advice(table: pd.DataFrame) -> str:
         kind = pays.kind.value_counts()
         text += f" (median gain {pays.gain_vs_baseline.median():.2g}; best by {kind.index[0]} in "
         text += f"{kind.iloc[0]})"
-        near = pays.delta[pays.delta < best.drop(pays.index).delta.min(skipna=True)].max()
-        near = pays.delta.max() if len(pays) == len(best) else near
-        text += f", in all with δ ≤ {near:.2g}" if np.isfinite(near) else ""
+        text += _region(best, pays)
     if len(loses):
         text += f"; it loses in {len(loses)}"
         far = loses.delta[loses.delta > best.drop(loses.index).delta.max()].min()
-        text += f", in all with δ ≥ {far:.2g}" if np.isfinite(far) else ""
+        text += f", in all with δ ≥ {_outward(far, np.floor)}" if np.isfinite(far) else ""
     undecided = len(best) - len(pays) - len(loses)
     return f"{text}; {undecided} undecided." if undecided else f"{text}."
+
+
+def _outward(value: float, towards) -> str:
+    """Return a bound with three digits, rounded so that it still holds the case that it is of."""
+    unit = 10.0 ** (np.floor(np.log10(value)) - 2)
+    return f"{towards(round(value / unit, 6)) * unit:.3g}" if value < 1000 else f"{value:,.0f}"
+
+
+def _region(best, pays) -> str:
+    """Return the bounds on distance and condition within which most cases lie, all of them paying.
+
+    Cases that lose or are undecided are outside.
+    """
+    largest, found = 0, ""
+    for delta in sorted(pays.delta, reverse=True):
+        for condition in sorted(pays.condition):
+            inside = best.index[(best.delta <= delta) & (best.condition >= condition)]
+            if len(inside) > largest and inside.isin(pays.index).all():
+                largest = len(inside)
+                found = f", in all {largest} with δ ≤ {_outward(delta, np.ceil)} and condition ≥ "
+                found += _outward(condition, np.floor)
+    return found
 
 
 @register("where_it_pays")
@@ -99,7 +121,8 @@ def _map(figure, axis, best, norm):
             )  # fmt: skip
             axis.annotate(
                 f"{row.gain_vs_baseline:.2g} {_SHORT[row.kind]}", (row.delta, row.condition),
-                fontsize=6, xytext=(0, 7), textcoords="offset points", ha="center",
+                fontsize=6, xytext=(0, _LABEL.get(family, 7)), textcoords="offset points",
+                ha="center",
             )  # fmt: skip
         axis.plot([], [], _MARKERS.get(family, "P"), color="0.5", label=readable(family))
     axis.set(
