@@ -22,6 +22,7 @@ _EXAMPLES = """examples:
   crosskrylov sample results/training/budget/digits16/dsm/seed17/checkpoint -o grid.png
   crosskrylov demo -o demo.png
   crosskrylov compare photographs/ drawn/ --size 32
+  crosskrylov solve systems/ --method lu_of_mean warm_bicgstab
 """
 
 
@@ -58,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_sample(commands)
     _add_compare(commands)
     _add_demo(commands)
+    _add_solve(commands)
     return parser
 
 
@@ -215,3 +217,40 @@ def _add_demo(commands) -> None:
     # a smaller demo is for tests
     for name, default in (("size", 32), ("time-steps", 100), ("repeats", 4), ("n-images", 36)):
         parser.add_argument(f"--{name}", type=int, default=default, help=argparse.SUPPRESS)
+
+
+def _add_solve(commands) -> None:
+    options = "solvers/many.py:solve_many"
+    parser = _add(
+        commands,
+        "solve",
+        "solve:solve",
+        "solve a folder of similar sparse systems and compare methods",
+        description="Solve the sparse systems of a folder, work shared between them where a method "
+        "does so: pairs NAME_A.mtx and NAME_b.mtx (or A-NAME.mtx and b-NAME.mtx) in Matrix Market "
+        "format, or NAME.npz with data, indices, indptr, shape (CSR) and b. Writes solutions, true "
+        "residuals, products and seconds, and prints a table of the methods.",
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder of the systems")
+    parser.add_argument(
+        "-o", "--output", type=Path, help="folder of the results (default FOLDER/solutions)"
+    )
+    parser.add_argument(
+        "--method",
+        nargs="+",
+        default=["all"],
+        metavar="NAME",
+        help=f"all (default), or some of {listed(_stated('solvers/many.py:METHODS'))}",
+    )
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=_stated(f"{options}.tol"),
+        help="true relative residual to reach (default %(default)g)",
+    )
+    parser.add_argument(
+        "--max-products",
+        type=int,
+        default=_stated(f"{options}.max_products"),
+        help="most products with a matrix per system (default %(default)s)",
+    )

@@ -239,6 +239,7 @@ def _rows(size: int, count: int, rates: dict, setting: _Setting) -> list[dict]:
         }
     },
     timed=True,
+    torch=True,
 )
 def study_loader(
     data, sizes, n_images, workers, repeats, batch_size, store_mb, source, file_size, seed

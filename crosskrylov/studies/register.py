@@ -11,6 +11,7 @@ def register(
     needs: Sequence[str] = (),
     reads: Sequence[str] = (),
     timed: bool = False,
+    torch: bool = False,
     solvers: Sequence[str] = (),
     solvers_from: str | None = None,
     per: str | None = None,
@@ -41,6 +42,8 @@ def register(
         Tables of other studies on the same images, where these are on.
     timed : bool
         The study takes times: it runs alone, with ``studies.blas_threads`` threads.
+    torch : bool
+        The study needs torch: its job runs in the environment of the training.
     solvers : sequence of str
         Methods that it always solves with.
     solvers_from : str, optional

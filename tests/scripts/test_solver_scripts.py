@@ -208,6 +208,14 @@ STUDIES = {
         "time_steps": [3, 6],
         "refinements": [1, 2],
     },
+    "engine_speed": {
+        "sizes": [{"size": 8, "n_images": 2, "n_direct": 1}],
+        "engines": ["exact"],
+        "workers": [1],
+        "repeats": 2,
+        "streamed": None,
+        "random_seed": 3,
+    },
     "loader": {
         "sizes": [8],
         "n_images": 8,
@@ -275,6 +283,15 @@ STUDIES = {
     "companion_stencil": {"n_images": 1, "variants": ["both"]},
     "image_orders": {"n_images": 1, "refinements": [1, 3, 5], "time_steps": [3, 6, 12]},
     "theory": {"dimensions": [4, 8], "tolerance": 1e-6, "n_norms": 1, "n_bins": 8},
+    "where_it_pays": {
+        "families": {"darcy": {"sizes": [8], "parameters": [0.1]}, "helmholtz": None},
+        "n_systems": 3,
+        "tolerance": 1e-6,
+        "max_products": 200,
+        "repeats": 2,
+        "random_seed": 3,
+        "methods": ["superlu", "lu_of_mean"],
+    },
     "warm_start": {
         "refiners": {"bicgstab": {"method": "bicgstab"}},
         "starts": ["previous"],

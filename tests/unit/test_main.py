@@ -83,7 +83,7 @@ def test_help_imports_no_numerics():
 
 def test_every_subcommand_names_a_function():
     commands = build_parser()._subparsers._group_actions[0].choices
-    assert {"precompute", "info", "show", "sample", "compare"} < set(commands)
+    assert {"precompute", "info", "show", "sample", "compare", "solve"} < set(commands)
     for parser in commands.values():
         assert callable(imported(parser.get_default("run")))
 

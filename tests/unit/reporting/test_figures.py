@@ -8,6 +8,8 @@ from PIL import Image
 from crosskrylov.equation.exact import exact_log_density
 from crosskrylov.planning.studies import FIGURES_FOLDER
 from crosskrylov.reporting.figures.layout import grid, headline, label_ends, spread
+from crosskrylov.reporting.figures.studies.engine_speed import finding
+from crosskrylov.reporting.figures.studies.where_it_pays import advice
 from crosskrylov.reporting.figures.style import (
     FAINT,
     FAMILIES,
@@ -107,6 +109,43 @@ def theory_table(name):
     return theory(bank(), seeds(), **options)[name]
 
 
+def engine_speed_table():
+    """Two engines at two sizes, and a streamed run."""
+    rows = [
+        ("spsolve", 16, 400.0, 1.0, 2),
+        ("spsolve", 32, 2000.0, 1.0, 2),
+        ("exact", 16, 2.0, 200.0, 8),
+        ("exact", 32, 1.0, 2000.0, 8),
+        ("exact", 32, 0.5, 4000.0, 500),
+    ]
+    names = ["engine", "size", "ms_per_image", "speedup_vs_spsolve", "n_images"]
+    table = pd.DataFrame(rows, columns=names).assign(workers=1)
+    for name, of in (("low", "ms_per_image"), ("speedup_low", "speedup_vs_spsolve")):
+        table[name] = 0.9 * table[of]
+    for name, of in (("high", "ms_per_image"), ("speedup_high", "speedup_vs_spsolve")):
+        table[name] = 1.1 * table[of]
+    return table
+
+
+def map_table(gains=((4.0, 0.5), (2.0, 0.6), (0.5, 0.7)), spread=1.1):
+    """Gains of a factorisation and of recycling at three distances, with a place left unsolved."""
+    rows = []
+    for number, (factor, recycled) in enumerate(gains):
+        place = {"family": "darcy", "size": 8, "parameter": number, "condition": 10.0**number}
+        place |= {"similarity": 1 / (1 + 10.0**number / 10), "n_systems": 3, "tolerance": 1e-6}
+        for solver, gain, shares in (
+            ("superlu", 1.0, False),
+            ("lu_of_mean", factor, True),
+            ("recycled_gcrot", recycled, True),
+            ("pod", np.nan, True),
+        ):
+            interval = {"gain_low": gain / spread, "gain_high": gain * spread}
+            rows.append(
+                place | interval | {"solver": solver, "gain_vs_baseline": gain, "shares": shares}
+            )
+    return pd.DataFrame(rows)
+
+
 TABLES = {
     "frontier": frontier_table,
     "recycling": recycling_table,
@@ -151,6 +190,8 @@ TABLES = {
     "loader": lambda: loader_rates([8, 12], 8, **LOADER),
     "system_summary": lambda: system_summary(bank(), 1),
     "downstream": downstream_table,
+    "engine_speed": engine_speed_table,
+    "where_it_pays": map_table,
     "convergence": lambda: convergence([2, 4], [9, 17], fine_size=17, method="transform_bicgstab"),
 }
 
@@ -258,3 +299,24 @@ def test_labels_at_the_ends_of_lines_do_not_overlap():
         boxes = [text.get_window_extent() for text in axes[0][0].texts if text.get_text()]
     assert len(boxes) == 6
     assert not any(a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[:k])
+
+
+def test_the_advice_says_what_the_table_holds():
+    assert advice(map_table()) == (
+        "Sharing pays in 2 of 3 cases (median gain 3; best by a factorisation in 2), in all 2 with "
+        "δ ≤ 1 and condition ≥ 1; it loses in 1, in all with δ ≥ 10."
+    )
+    # intervals that hold 1 are no gain and no loss
+    assert advice(map_table(spread=5.0)) == "Sharing pays in 0 of 3 cases; 3 undecided."
+    # the first case loses, at the smallest distance and condition
+    mixed = advice(map_table(gains=((0.5, 0.5), (2.0, 0.6), (0.5, 3.0))))
+    assert "in 2 of 3 cases" in mixed and "in all 2 with δ ≤ 10 and condition ≥ 10" in mixed
+    assert "loses in 1" in mixed and "δ ≥" not in mixed
+    nothing = map_table().assign(gain_vs_baseline=np.nan)
+    assert advice(nothing) == "No method that shares solved every system of a family."
+
+
+def test_the_speeds_of_a_title_are_those_of_the_table():
+    assert (
+        finding(engine_speed_table()) == "Times as fast as assembly + SpSolve: exact 200 to 2,000"
+    )
