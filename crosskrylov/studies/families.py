@@ -201,7 +201,7 @@ FAMILIES: dict[str, Callable[[int, int, float, int], Family]] = {
 
 
 def distance_to_mean(matrices, n_members: int = 6) -> float:
-    """Return delta, the mean of the 2-norms of (A_i - M) M^-1, M the mean matrix (Eq. 22c).
+    """Return delta, the mean of the 2-norms of (A_i - M) M^-1, M the mean matrix (Eq. 22d).
 
     Below 1 it bounds what the LU of the mean leaves to a Krylov method: GMRES preconditioned by it
     reduces the residual of A_i by the factor ||(A_i - M) M^-1|| in every iteration at least.
@@ -224,7 +224,7 @@ def distance_to_mean(matrices, n_members: int = 6) -> float:
 
 
 def similarity(matrices) -> float:
-    """Return 1 / (1 + delta), between 0 and 1; 1 for equal matrices (Eq. 22c)."""
+    """Return 1 / (1 + delta), between 0 and 1; 1 for equal matrices (Eq. 22d)."""
     return 1.0 / (1.0 + distance_to_mean(matrices))
 
 

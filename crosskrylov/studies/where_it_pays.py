@@ -68,7 +68,7 @@ def where_it_pays(
     Returns
     -------
     DataFrame
-        A row per family, size, parameter and method.  ``similarity`` is 1 / (1 + delta) (Eq. 22c),
+        A row per family, size, parameter and method.  ``similarity`` is 1 / (1 + delta) (Eq. 22d),
         ``condition`` the median 2-norm condition number of three matrices.  ``seconds`` per
         system, setup, checks and all; empty, as products and gains, where ``unsolved`` systems are
         left.

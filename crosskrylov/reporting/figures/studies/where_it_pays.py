@@ -37,7 +37,7 @@ _MARKERS = {"equation": "o", "darcy": "s", "convection_diffusion": "D", "helmhol
 def best_shared(table: pd.DataFrame) -> pd.DataFrame:
     """Return the row of the fastest sharing method of each family, size and parameter.
 
-    Columns ``delta``, the matrices' distance from their mean (Eq. 22c), and ``kind`` are added;
+    Columns ``delta``, the matrices' distance from their mean (Eq. 22d), and ``kind`` are added;
     places where no sharing method, or no baseline, solved every system are left out.
     """
     shared = table[table.shares.astype(bool) & table.gain_vs_baseline.notna()]
