@@ -3,6 +3,7 @@
 # make study       the full study (presets/study.yaml), then its snapshot in docs/results/
 # make generation  what the study leaves out of generation (presets/generation.yaml), then the same
 # make snapshot    any other part: make snapshot PART=mine PRESETS="presets/study.yaml mine.yaml"
+# make redraw      the figures of docs/results/ again, from its tables
 #
 # A part keeps its tables, figures and a record of every run in docs/results/ and leaves the other
 # parts alone. A run whose record depends on the same code and parameters counts as finished, so that
@@ -35,7 +36,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed-$(shell cat $(LOCK) pyproject.toml | cksum | cut -d ' ' -f 1)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(ARGS)
 
-.PHONY: help environment reproduce study generation snapshot test lint format keys pins clean
+.PHONY: help environment reproduce study generation snapshot redraw test lint format keys pins clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -68,6 +69,9 @@ snapshot: CONFIGFILES = $(PRESETS) $(if $(FRESH),,presets/records.yaml)
 snapshot: $(STAMP) ## run PRESETS and keep tables, figures and records as PART of docs/results/
 	$(BIN)/snakemake all records --cores $(CORES) $(ARGS) $(if $(strip $(CONFIGFILES)),--configfile $(CONFIGFILES))
 	$(BIN)/python -m crosskrylov.reporting.snapshot --part "$(PART)" --command "$(COMMAND)"
+
+redraw: $(STAMP) ## draw the figures of docs/results/ again from its tables, numbers untouched
+	$(BIN)/python -m crosskrylov.reporting.snapshot --redraw
 
 test: lint ## lint, then run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
