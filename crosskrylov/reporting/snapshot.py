@@ -16,13 +16,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
+import yaml
 
 from crosskrylov.errors import CrosskrylovError, DataError
 from crosskrylov.reporting import catalogue
 from crosskrylov.reporting.figures.register import QUESTIONS
 from crosskrylov.reporting.figures.style import save_figure
 from crosskrylov.reporting.joining import keep_edition, put_together
+from crosskrylov.reporting.numbers import MAPPING
+from crosskrylov.reporting.numbers import main as write_numbers
 from crosskrylov.reporting.records import same_run
+from crosskrylov.reporting.tables.claims import claims_table, declared_in_configs
+from crosskrylov.reporting.tables.writing import write_table
 from crosskrylov.runtime.files import atomic_folder, read_json, read_tsv, write_json
 from crosskrylov.runtime.provenance import machine, revision
 
@@ -123,7 +128,11 @@ def keep_part(
             and name not in entry["figures"]
         ]
         entry["figures"] = sorted(entry["figures"] + retained)
+        if (results / "config.yaml").is_file():
+            entry["configuration"] = f"parts/{part}.config.yaml"
+            _copy(results / "config.yaml", folder / entry["configuration"])
         put_together(folder, parts | {part: entry}, part)
+        _judge_claims(folder, [*parts.values(), entry])
         _remove_unowned(folder, previous, [entry, *parts.values()])
         names = {Path(name).stem for kind in ("tables", "figures") for name in entry[kind]}
         entry["captions"] = _captions(names | set(entry["left_out"]), manifest, captions)
@@ -131,9 +140,6 @@ def keep_part(
         findings = {name: _finding(results / "figures", name) for name in sorted(drawn)}
         entry["findings"] = previous.get("findings", {}) | {n: f for n, f in findings.items() if f}
         entry["findings"] = {n: f for n, f in entry["findings"].items() if n in drawn}
-        if (results / "config.yaml").is_file():
-            entry["configuration"] = f"parts/{part}.config.yaml"
-            _copy(results / "config.yaml", folder / entry["configuration"])
         for name, other in (parts | {part: entry}).items():
             write_json(folder / "parts" / f"{name}.json", other)
         write_readme(folder)
@@ -267,6 +273,20 @@ def _remove_unowned(folder: Path, previous: Mapping, parts: Iterable[Mapping]) -
         owned = {name for part in parts for name in part[kind]}
         for name in set(previous.get(kind, [])) - owned:
             (folder / kind / name).unlink(missing_ok=True)
+
+
+def _judge_claims(folder: Path, parts: Iterable[Mapping]) -> None:
+    """Judge the claims by the tables of all parts together: no part alone has seen them all."""
+    target = folder / "tables" / "claims.tsv"
+    if not target.is_file() or not (target.parent / "solvers.tsv").is_file():
+        return
+    configurations = [part["configuration"] for part in parts if part.get("configuration")]
+    configs = [yaml.safe_load((folder / file).read_text("utf-8")) for file in configurations]
+    solvers, *others = (
+        read_tsv(file) if (file := target.parent / f"{name}.tsv").is_file() else None
+        for name in ("solvers", "training", "quality", "clocks")
+    )
+    write_table(target, claims_table(solvers, *others, declared_in_configs(configs)))
 
 
 def _captions(
@@ -435,11 +455,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CrosskrylovError as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return 1
+    print(f"wrote {readme}")
     kept = read_json(readme.parent / "parts" / f"{options.part}.json")
     for path, other in kept["took_over"].items():
         print(f"{path} was of the part {other}")
-    print(f"wrote {readme}")
-    return 0
+    # the texts quote the snapshot of their own checkout, and no other
+    if readme.resolve() != Path("docs/results/README.md").resolve() or not Path(MAPPING).is_file():
+        return 0
+    return write_numbers([])
 
 
 if __name__ == "__main__":

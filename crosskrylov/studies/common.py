@@ -22,3 +22,10 @@ def quantiles(values: np.ndarray, prefix: str) -> dict[str, float]:
         f"{prefix}_q75": float(high),
         f"{prefix}_max": float(np.max(values)),
     }
+
+
+def regions(shape: tuple[int, int]) -> dict[str, np.ndarray]:
+    """Return masks (H, W) of the whole image, its outermost pixels and the interior."""
+    border = np.ones(shape, dtype=bool)
+    border[1:-1, 1:-1] = False
+    return {"all": np.ones(shape, dtype=bool), "border": border, "interior": ~border}

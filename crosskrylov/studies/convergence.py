@@ -130,8 +130,9 @@ def _row(boundary, varied, n_nodes, n_steps, step_size, method) -> dict:
     figures={
         "convergence": {
             "table": "convergence",
-            "caption": "Convergence of the score to a closed-form solution: first order in time, "
-            "second order in space, under both boundary conditions.",
+            "caption": "Convergence of the score to a smooth closed-form solution that no boundary "
+            "touches: first order in time, second order in space, under both boundary conditions. "
+            "On images see the study image_orders.",
         }
     },
 )

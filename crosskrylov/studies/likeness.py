@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import spearmanr
 
+from crosskrylov.metrics.mantel import mantel_test
 from crosskrylov.scores.seeds import assign, feature_distances, mean_free, select_seeds
 from crosskrylov.studies.bank import SystemBank
 from crosskrylov.studies.bases import joint_seed_basis, krylov_bases, project
@@ -77,26 +77,42 @@ def likeness_pairs(bank: SystemBank, dimension: int, projection: str = "galerkin
     return pd.concat(tables, ignore_index=True)
 
 
-def likeness_correlation(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return Spearman's rank correlation of the reduction with each distance, by step."""
+def likeness_correlation(pairs: pd.DataFrame, *, permutations: int, seed: int = 0) -> pd.DataFrame:
+    """Return Spearman's rank correlation of the reduction with each distance, by step.
+
+    Its p-value is Mantel's: images are permuted, since pairs that share an image are dependent.
+    """
     rows = []
     for step, group in pairs.groupby("step"):
+        images = np.unique(group[["seed_image", "target_image"]])
+        reduction = _matrix(group, "reduction", images)
         for distance in DISTANCES:
-            result = spearmanr(group[distance], group.reduction)
+            test = mantel_test(
+                _matrix(group, distance, images), reduction, permutations=permutations, seed=seed
+            )
             rows.append(
                 {
                     "step": step,
                     "dimension": group.dimension.iloc[0],
                     "distance": distance,
+                    "n_images": len(images),
                     "n_pairs": len(group),
-                    "spearman": result.statistic,
-                    # pairs share images, so this understates the uncertainty
-                    "p_value": result.pvalue,
+                    "spearman": test.correlation,
+                    "mantel_p_value": test.p_value,
+                    "n_permutations": test.n_permutations,
                     "distance_median": group[distance].median(),
                     "reduction_median": group.reduction.median(),
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _matrix(group: pd.DataFrame, column: str, images: np.ndarray) -> np.ndarray:
+    """Return a column of the pairs as a matrix [seed, target]; the diagonal is 0."""
+    values = np.zeros((len(images), len(images)))
+    seed, target = (np.searchsorted(images, group[f"{role}_image"]) for role in ("seed", "target"))
+    values[seed, target] = group[column]
+    return values
 
 
 def greedy_pairwise(residuals: np.ndarray, n_seeds: int) -> np.ndarray:
@@ -181,7 +197,8 @@ def seed_choice(
     needs=["bank"],
     tables={
         "likeness_pairs": "Residual of every ordered pair of seed and target after projection.",
-        "likeness": "Rank correlation of a projection's gain with the distance of seed and target.",
+        "likeness": "Rank correlation of a projection's gain with the distance of seed and target; "
+        "p-values by Mantel's test, which permutes images.",
         "seed_choice": "Residuals after projection by number and selection of seeds.",
     },
     figures={
@@ -198,12 +215,12 @@ def seed_choice(
         },
     },
 )
-def study_likeness(data, dimension, n_seeds, random_draws):
+def study_likeness(data, dimension, n_seeds, random_draws, permutations):
     """Measure projections against the likeness of seed and target, and the choice of seeds."""
     pairs = likeness_pairs(data.bank, dimension)
     choice = seed_choice(data.bank, dimension, n_seeds, random_draws=random_draws, seed=data.seed)
     return {
         "likeness_pairs": pairs,
-        "likeness": likeness_correlation(pairs),
+        "likeness": likeness_correlation(pairs, permutations=permutations, seed=data.seed),
         "seed_choice": choice,
     }

@@ -107,7 +107,8 @@ def test_a_rule_follows_from_the_declaration():
     assert rule.tables == [f"{folder}/studies/{table}.tsv" for table in tables]
     assert rule.log == "{images}/seed{seed}/study_likeness"
     # the image sets are no parameter: another set re-runs nothing
-    assert set(rule.params["options"]) == {"dimension", "n_seeds", "random_draws"}
+    keys = {"dimension", "n_seeds", "random_draws", "permutations"}
+    assert set(rule.params["options"]) == keys
     assert rule.params["options"]["dimension"] == 5
     assert names(rule.files(at())) == {"likeness", "bank"}
     assert "n_threads" not in rule.params
@@ -128,6 +129,17 @@ def test_solvers_that_a_section_names_are_among_the_files():
     assert names(made["study_warm_start"].files(at())) == {"warm_start", "bank", "seeds", "direct"}
     assert {"error_budget", "krylov"} == names(made["study_error_budget"].files(at()))
     assert made["study_warm_start"].params["n_threads"] == 1
+
+
+def test_a_job_of_several_solvers_depends_on_those_that_it_names():
+    studies = {"clocks": {"solvers": ["pod", "spsolve"], "image_sets": ["a"]}}
+    rule = rules(configured(studies))["study_clocks"]
+    assert list(rule.params["solvers"]) == ["pod", "spsolve"]
+    # the reference march needs the transform
+    assert {"clocks", "pod", "direct", "transform"} <= names(rule.files(at()))
+    assert "krylov" not in names(rule.files(at()))
+    everything = rules(configured({"clocks": {}}))["study_clocks"]
+    assert set(everything.params["solvers"]) == {"fast", "spsolve", "pod"}
 
 
 def test_a_job_per_solver_depends_on_that_solver_alone():

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+from crosskrylov.equation.exact import exact_log_density
 from crosskrylov.planning.studies import FIGURES_FOLDER
 from crosskrylov.reporting.figures.layout import grid, headline, label_ends, spread
 from crosskrylov.reporting.figures.style import (
@@ -13,17 +16,33 @@ from crosskrylov.reporting.figures.style import (
     palette_for,
     save_figure,
 )
+from crosskrylov.reporting.tables.solvers import solver_table
 from crosskrylov.runtime.declared import declared_in
 from crosskrylov.solvers.base import FAMILIES as SOLVER_FAMILIES
+from crosskrylov.studies.clocks import time_solvers
+from crosskrylov.studies.companion_stencil import companion_stencil
 from crosskrylov.studies.convergence import convergence
 from crosskrylov.studies.diversity import diversity
 from crosskrylov.studies.downstream import downstream
 from crosskrylov.studies.error_budget import error_budget
+from crosskrylov.studies.frontier import (
+    CONVERGED,
+    Laboratory,
+    grid_cases,
+    measure,
+    reference_cases,
+    tabulate,
+)
+from crosskrylov.studies.image_orders import image_orders, observed_orders
 from crosskrylov.studies.likeness import likeness_correlation, likeness_pairs, seed_choice
+from crosskrylov.studies.loader import loader_rates
 from crosskrylov.studies.projection_residuals import projection_residuals
+from crosskrylov.studies.recycling import recycling
 from crosskrylov.studies.subspace_dimension import subspace_dimension
 from crosskrylov.studies.system_summary import system_summary
+from crosskrylov.studies.theory import theory
 from crosskrylov.studies.time_to_residual import time_to_residual
+from crosskrylov.studies.unrefined import unrefined
 from crosskrylov.studies.warm_start import warm_start
 from tests.laboratory import EQUATION, bank, seeds, smooth_log_density
 
@@ -31,15 +50,8 @@ SOLVERS = {"spsolve": {"method": "spsolve"}, "fast": {"method": "transform_bicgs
 
 
 def seconds_per_image():
-    return pd.DataFrame(
-        {
-            "study": "trajectory",
-            "solver": ["a", "b", "a", "b"],
-            "family": ["direct", "krylov"] * 2,
-            "seconds_per_image": [1.0, 0.1, 1.1, 0.2],
-            "time_steps": 8,
-        }
-    )
+    clocks = time_solvers(EQUATION, smooth_log_density(), SOLVERS, {}, seeds(), [[1, 2]], 2, 0)
+    return solver_table(pd.DataFrame(), clocks.assign(dataset="toy", image_size=10, seed=0))
 
 
 def downstream_table():
@@ -53,14 +65,74 @@ def downstream_table():
     )
 
 
+def frontier_table():
+    projection = "cross_matrix_galerkin"
+    solvers = SOLVERS | {
+        "plain": {"method": projection, "options": {"dimension": 0}},
+        "nearest": {"method": projection, "grid": True},
+    }
+    fields = smooth_log_density()
+    laboratory = Laboratory(bank().problem, {"smoothed": lambda: fields}, [0.0], 2, {})
+    cases = reference_cases(solvers) + grid_cases(solvers, [1], [4, CONVERGED], 40, len(fields))
+    setting = {"tolerance": 1e-6, "start": "previous", "density": "smoothed"}
+    cases = [replace(case, **setting) for case in cases]
+    counts, seconds = measure(laboratory, cases, 2, np.random.default_rng(0))
+    return tabulate(cases, counts, seconds, len(fields))
+
+
+def recycling_table():
+    solvers = {name: {"method": name} for name in ("gmres", "bicgstab", "recycled_gcrot")}
+    sequence = (1e-6, [0.0], 2, 2)
+    return recycling(
+        *(bank().problem, smooth_log_density(), {}, solvers, "gmres", "bicgstab", ["none"]),
+        *sequence,
+    )
+
+
+def unrefined_table():
+    stored, steps = bank(), np.array([1, 4, 8])
+    solvers = {
+        "solved": {"method": "transform_bicgstab"},
+        "alone": {"method": "cross_matrix_unrefined", "n_seeds": 2, "options": {"dimension": 4}},
+    }
+    exact = exact_log_density(stored.problem, stored.log_density, steps * stored.problem.time_step)
+    images = np.random.default_rng(0).random((5, 1, 10, 10), dtype=np.float32)
+    return unrefined(
+        images, stored.log_density, stored.problem, steps, exact, solvers, {}, 1e-6, "row"
+    )
+
+
+def theory_table(name):
+    options = {"dimensions": [4, 8], "tolerance": 1e-6, "n_norms": 1, "n_bins": 12}
+    return theory(bank(), seeds(), **options)[name]
+
+
 TABLES = {
+    "frontier": frontier_table,
+    "recycling": recycling_table,
+    "unrefined": unrefined_table,
+    "companion_stencil": lambda: companion_stencil(
+        EQUATION, smooth_log_density()[:1], 3, 1e-6, ["wrapped_rows", "both"]
+    ),
+    "image_orders": lambda: observed_orders(
+        image_orders(
+            EQUATION,
+            smooth_log_density()[:2],
+            [1, 3, 5],
+            [2, 4, 8],
+            method="transform_bicgstab",
+        )
+    ),
+    "theory_floor": lambda: theory_table("theory"),
+    "theory_iterations": lambda: theory_table("theory"),
+    "theory_spectra": lambda: theory_table("theory_spectra"),
     "seconds_per_image": seconds_per_image,
     "projection_residuals": lambda: projection_residuals(
         EQUATION, smooth_log_density(), seeds(), 4, method="transform_bicgstab"
     ),
     "time_to_residual": lambda: time_to_residual(bank(), SOLVERS, [1e-4, 1e-8], seeds(), 1),
     "subspace_dimension": lambda: subspace_dimension(bank(), seeds(), [2, 4]),
-    "likeness": lambda: likeness_correlation(likeness_pairs(bank(), 4)),
+    "likeness": lambda: likeness_correlation(likeness_pairs(bank(), 4), permutations=19),
     "seed_choice": lambda: seed_choice(bank(), 4, [1, 2], random_draws=2),
     "diversity": lambda: diversity(bank(), seeds(), 4),
     "warm_start": lambda: warm_start(
@@ -76,14 +148,28 @@ TABLES = {
         [4, 8],
         [1, 2],
     ),
+    "loader": lambda: loader_rates([8, 12], 8, **LOADER),
     "system_summary": lambda: system_summary(bank(), 1),
     "downstream": downstream_table,
     "convergence": lambda: convergence([2, 4], [9, 17], fine_size=17, method="transform_bicgstab"),
 }
 
 
+LOADER = {
+    "workers": [1, 2],
+    "repeats": 1,
+    "batch_size": 4,
+    "store_mb": 10,
+    "source": "photos",
+    "file_size": 16,
+    "seed": 0,
+}
+
+
 def labelled(name):
     table = TABLES[name]()
+    if "dataset" in table:  # made of all runs already
+        return table
     origin = {"dataset": "toy", "image_size": 10, "seed": 0}
     second = {"dataset": "toy", "image_size": 10, "seed": 1}
     return pd.concat([table.assign(**origin), table.assign(**second)], ignore_index=True)

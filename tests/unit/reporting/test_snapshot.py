@@ -294,6 +294,44 @@ def test_entries_of_parts_are_plain_json(study, docs):
     assert entry["records"] == ["toy/seed7/run.tsv.json"]
 
 
+def test_claims_are_judged_by_the_tables_of_all_parts(tmp_path):
+    """Training and solvers are of different parts: neither leaves the other's claims not run."""
+    target = tmp_path / "kept"
+    for part, name in (("solvers", "mine"), ("training", "cross_matrix_galerkin")):
+        results = Results(tmp_path / part)
+        config = f"solvers:\n  {name}:\n    method: cross_matrix_galerkin\n    options: {{}}\n"
+        (results.folder / "config.yaml").write_text(config)
+        march = {"dataset": f"of_{part}", "image_size": 32, "study": "trajectory", "solver": name}
+        savings = {"time_reduction_vs_spsolve": 0.5}
+        results.table("solvers", {key: [value] for key, value in (march | savings).items()})
+        results.table("claims", {"claim": ["stale"], "verdict": ["stale"]})
+        results.keep(target, part)
+    claims = read_tsv(target / "tables" / "claims.tsv")
+    measured = claims[claims.measured_value.notna()]
+    assert measured.dataset.tolist() == ["of_solvers", "of_training"]
+    assert "stale" not in set(claims.verdict)
+
+
+def test_the_texts_of_the_checkout_are_written_again(study, tmp_path, monkeypatch, capsys):
+    """Numbers follow the tables just kept; a wrong one is said, and the snapshot is kept."""
+    checkout = tmp_path / "checkout"
+    (checkout / "docs").mkdir(parents=True)
+    monkeypatch.chdir(checkout)
+    entry = "{table: solvers, where: {solver: a|b}, value: n, format: '{:.0f}'}"
+    (checkout / "docs" / "numbers.yaml").write_text(f"n: {entry}\n")
+    write_json(study.folder / "part.json", study.manifest)
+    arguments = ["--part", "study", "--command", "make study", "--results", str(study.folder)]
+    (checkout / "README.md").write_text("<!--n:n-->0<!--/n-->")
+    assert snapshot.main(arguments) == 0
+    assert (checkout / "README.md").read_text() == "<!--n:n-->3<!--/n-->"
+    (checkout / "README.md").write_text("<!--n:m-->0<!--/n-->")
+    assert snapshot.main(arguments) == 1
+    assert "the number 'm' is not in docs/numbers.yaml" in capsys.readouterr().err
+    assert (checkout / "docs" / "results" / "tables" / "solvers.tsv").is_file()
+    elsewhere = tmp_path / "elsewhere"
+    assert snapshot.main([*arguments, "--to", str(elsewhere)]) == 0
+
+
 # --- questions, findings, drawing again ---------------------------------------------------------
 
 

@@ -123,9 +123,10 @@ def test_likeness_tables():
     assert len(pairs) == 3 * 5 * 4
     assert (pairs.seed_image != pairs.target_image).all()
     perfect = pairs.assign(reduction=pairs.log_density_distance)
-    table = likeness_correlation(perfect)
+    table = likeness_correlation(perfect, permutations=39)
     chosen = table[table.distance == "log_density_distance"]
     np.testing.assert_allclose(chosen.spearman, 1.0)
+    assert (chosen.mantel_p_value < 0.2).all()
 
 
 def test_greedy_pairwise_takes_the_seed_that_serves_best():
