@@ -3,6 +3,7 @@
 # make study       the full study, part by part (presets/study-*.yaml, presets/study.yaml), each with its snapshot
 # make generation  what the study leaves out of generation (presets/generation.yaml), then the same
 # make snapshot    any other part: make snapshot PART=mine PRESETS="presets/study.yaml mine.yaml"
+# make redraw      the figures of docs/results/ again, from its tables
 #
 # A part keeps its tables, figures and a record of every run in docs/results/ and leaves the other
 # parts alone. A run whose record depends on the same code and parameters counts as finished, so that
@@ -38,7 +39,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed-$(shell cat $(LOCK) pyproject.toml | cksum | cut -d ' ' -f 1)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(ARGS)
 
-.PHONY: help environment reproduce study generation snapshot numbers ready-made demo test lint format keys pins clean
+.PHONY: help environment reproduce study generation snapshot redraw numbers ready-made demo test lint format keys pins clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -71,6 +72,9 @@ snapshot: CONFIGFILES = $(PRESETS) $(if $(FRESH),,presets/records.yaml)
 snapshot: $(STAMP) ## run PRESETS and keep tables, figures and records as PART of docs/results/
 	$(BIN)/snakemake all records --cores $(CORES) $(ARGS) $(if $(strip $(CONFIGFILES)),--configfile $(CONFIGFILES))
 	$(BIN)/python -m crosskrylov.reporting.snapshot --part "$(PART)" --command "$(COMMAND)"
+
+redraw: $(STAMP) ## draw the figures of docs/results/ again from its tables, numbers untouched
+	$(BIN)/python -m crosskrylov.reporting.snapshot --redraw
 
 numbers: $(STAMP) ## write the measured numbers of README and docs again from docs/results/tables
 	$(BIN)/python -m crosskrylov.reporting.numbers

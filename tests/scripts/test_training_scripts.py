@@ -302,7 +302,9 @@ def test_tables_and_figures_of_finished_runs(data, sections, tmp_path):
         result_paths=results,
     )
     options = {"target": 0.01, "main_variants": {"dsm": "published"}}
-    draw("ablation", *pictures(tmp_path, "ablation"), options, result_paths=results)
+    ablation = tmp_path / "ablation.tsv"
+    script_main("gather_results")(results, ablation, "ablation", options)
+    draw("ablation", *pictures(tmp_path, "ablation"), {}, table_path=ablation)
     show(*pictures(tmp_path, "strip"), {}, denoised_paths=strips, result_paths=results)
     show(*pictures(tmp_path, "grid"), {"models": []}, images_path=data / "images.npz")
     for name in ("time", "ssim", "ablation", "strip", "grid"):

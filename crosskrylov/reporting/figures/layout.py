@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.transforms import ScaledTranslation
 
 from crosskrylov.reporting.figures.style import PAGE_WIDTH, readable
 
@@ -13,7 +14,7 @@ _WIDTHS = {1: 5.4}  # inches, by number of columns; the page's width for more
 
 #: Sizes of the headline in points, and how many characters fit on an inch.
 _FINDING, _SUBTITLE = 9.5, 8.0
-_FINDING_PER_INCH, _SUBTITLE_PER_INCH = 12.8, 16.5
+_FINDING_PER_INCH, _SUBTITLE_PER_INCH = 12.5, 16.5
 
 _LABEL = 7.5  # points
 
@@ -156,12 +157,14 @@ def place_labels(axis, ends: Iterable[tuple]) -> None:
     for (y, x, text, colour), place in zip(ends, places, strict=True):
         arrow = {"arrowstyle": "-", "color": colour, "lw": 0.5, "shrinkA": 0, "shrinkB": 3}
         moved = abs(place - y) > 2 * point or x < box.x1 - 12 * point
+        beside = ScaledTranslation((12 if moved else 5) / 72, 0, axis.figure.dpi_scale_trans)
+        to_data = axis.transData.inverted().transform
         axis.annotate(
             text,
-            xy=axis.transData.inverted().transform((x, y)),
-            # in a column at the right edge, where no line runs
-            xytext=((box.x1 - x) / point + (12 if moved else 5), (place - y) / point),
-            textcoords="offset points",
+            xy=to_data((x, y)),
+            # in a column at the right edge, where no line runs, also when the layout moves it
+            xytext=(1, to_data((x, place))[1]),
+            textcoords=(axis.transAxes + beside, "data"),
             va="center",
             fontsize=_LABEL,
             color=colour,

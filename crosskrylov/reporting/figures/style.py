@@ -72,6 +72,7 @@ _WORDS = {word: word.upper() for word in _ABBREVIATIONS} | {
     "rk45": "RK45",
     "frechet": "Fréchet",
     "galerkin": "Galerkin",
+    "krylov": "Krylov",
 }
 
 _MARKERS = "osD^v<>PX*ph"

@@ -204,7 +204,7 @@ def test_tables_and_figures_come_with_captions():
     assert set(found.studies) == {"likeness_pairs", "likeness", "seed_choice"}
     assert set(found.figures) == {"likeness", "seed_choice", "convergence"}
     figure = found.figures["likeness"]
-    assert figure.table == "likeness_pairs"
+    assert figure.table == "likeness"
     assert "Spearman" in figure.caption
     assert figure.function == "crosskrylov.reporting.figures.studies.likeness:plot_likeness"
     assert found.parts(config, "likeness") == [

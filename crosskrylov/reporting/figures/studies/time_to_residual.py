@@ -61,7 +61,7 @@ def plot_time_to_residual(table: pd.DataFrame) -> plt.Figure:
                         lw=0,
                     )
                 axis.set(xscale="log", yscale="log")
-            axes[row][0].set_ylabel(family)
+            axes[row][0].set_ylabel(readable(family))
         figure.supylabel("seconds per system", fontsize=8)
         axes[0][0].invert_xaxis()
         for axis, (size, dataset) in zip(axes[0], sets):
