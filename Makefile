@@ -1,6 +1,6 @@
 # make reproduce   the default experiment and its report, from nothing but Python >= 3.11
 # make test        lint and tests
-# make study       the full study (presets/study.yaml), then its snapshot in docs/results/
+# make study       the full study, part by part (presets/study-*.yaml, presets/study.yaml), each with its snapshot
 # make generation  what the study leaves out of generation (presets/generation.yaml), then the same
 # make snapshot    any other part: make snapshot PART=mine PRESETS="presets/study.yaml mine.yaml"
 #
@@ -29,16 +29,19 @@ PART ?= default
 PRESETS ?=
 COMMAND ?= make snapshot PART=$(PART)
 
+# Parts of the study that lie on presets/blank.yaml, one after the other.
+STUDY_PARTS ?= $(basename $(notdir $(sort $(wildcard presets/study-*.yaml))))
+
 LOCK := envs/requirements.lock
 BIN := .venv/bin
 # Named after what is installed: another lock or another package, another installation.
 STAMP := .venv/.installed-$(shell cat $(LOCK) pyproject.toml | cksum | cut -d ' ' -f 1)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(ARGS)
 
-.PHONY: help environment reproduce study generation snapshot test lint format keys pins clean
+.PHONY: help environment reproduce study generation snapshot numbers ready-made demo test lint format keys pins clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 environment: $(STAMP) ## make .venv from the exact pins
 
@@ -68,6 +71,16 @@ snapshot: CONFIGFILES = $(PRESETS) $(if $(FRESH),,presets/records.yaml)
 snapshot: $(STAMP) ## run PRESETS and keep tables, figures and records as PART of docs/results/
 	$(BIN)/snakemake all records --cores $(CORES) $(ARGS) $(if $(strip $(CONFIGFILES)),--configfile $(CONFIGFILES))
 	$(BIN)/python -m crosskrylov.reporting.snapshot --part "$(PART)" --command "$(COMMAND)"
+
+numbers: $(STAMP) ## write the measured numbers of README and docs again from docs/results/tables
+	$(BIN)/python -m crosskrylov.reporting.numbers
+
+demo: $(STAMP) ## one picture of the whole idea: results/demo.png
+	OMP_NUM_THREADS=1 $(BIN)/python -m crosskrylov demo -o results/demo.png
+
+ready-made: $(STAMP) ## train and pack the ready-made networks again
+	$(BIN)/snakemake budget results/config.yaml --cores 1 $(ARGS) --configfile presets/blank.yaml presets/ready-made.yaml
+	$(BIN)/python -m crosskrylov.reporting.ready_made digits photographs --command "make ready-made"
 
 test: lint ## lint, then run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest

@@ -7,6 +7,8 @@ __version__ = "0.1.0"
 #: The public names, and the room that each comes from.  Imported at first use, so that a name that
 #: needs torch costs nobody else the time of importing it.
 _OFFERED = {
+    "ExactScores": "scores.on_the_fly",
+    "ScoreCollate": "scores.on_the_fly",
     "ScoreStore": "scores.store",
     "exact_log_density": "equation.exact",
     "initial_log_density": "equation.density",

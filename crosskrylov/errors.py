@@ -49,3 +49,7 @@ class DeviceError(CrosskrylovError):
 
 class TrainingError(CrosskrylovError):
     """Training cannot go on (for example a loss that is not finite)."""
+
+
+class CodeError(CrosskrylovError):
+    """The code is no longer what a job began with: its results would belong to neither version."""

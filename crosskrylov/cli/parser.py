@@ -18,8 +18,11 @@ _EXAMPLES = """examples:
   crosskrylov precompute --source photos --n-images 50000 --size 32 -o scores/
   crosskrylov info scores/
   crosskrylov show a.png --size 64 -o picture.png
+  crosskrylov sample digits -o grid.png
   crosskrylov sample results/training/budget/digits16/dsm/seed17/checkpoint -o grid.png
+  crosskrylov demo -o demo.png
   crosskrylov compare photographs/ drawn/ --size 32
+  crosskrylov solve systems/ --method lu_of_mean warm_bicgstab
 """
 
 
@@ -55,6 +58,8 @@ def build_parser() -> argparse.ArgumentParser:
         _add(commands, name, f"lists:{name}", f"list the {what} that a configuration may name")
     _add_sample(commands)
     _add_compare(commands)
+    _add_demo(commands)
+    _add_solve(commands)
     return parser
 
 
@@ -160,15 +165,18 @@ def _add_sample(commands) -> None:
         commands,
         "sample",
         "sample:sample",
-        "draw images from a trained network's checkpoint folder",
-        description="Draw images from the checkpoint folder of a training experiment. Model and "
-        "noise schedule are those of result.json beside it; a folder without one needs --model or "
-        "--schedule.",
+        "draw images from a ready-made network or a checkpoint folder",
+        description="Draw images from a ready-made network or from the checkpoint folder of a "
+        "training experiment. Both say how they are drawn from; an older folder takes model and "
+        "noise schedule from result.json beside it, or from --model or --schedule.",
     )
-    parser.add_argument("checkpoint", type=Path, help="checkpoint folder")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="PNG file of the grid")
+    parser.add_argument(
+        "checkpoint", nargs="?", metavar="NETWORK", help="ready-made name, or checkpoint folder"
+    )
+    parser.add_argument("-o", "--output", type=Path, help="PNG file of the grid")
+    parser.add_argument("--list", action="store_true", help="list the ready-made networks")
     parser.add_argument("--n-images", type=int, default=16, help="default %(default)s")
-    parser.add_argument("--sampler", help="default: that of training.budget; see: samplers")
+    parser.add_argument("--sampler", help="default: as the network says; see: samplers")
     parser.add_argument("--evaluations", type=int, help="network evaluations per image")
     _add_seed(parser)
     parser.add_argument("--model", help="what it was trained on; see: objectives")
@@ -194,3 +202,55 @@ def _add_compare(commands) -> None:
         "--size", type=int, help="crop and resize all images to this side (default: as they are)"
     )
     _add_color(parser)
+
+
+def _add_demo(commands) -> None:
+    parser = _add(
+        commands,
+        "demo",
+        "demo:demo",
+        "draw the whole idea on one picture",
+        description="From photographs' crops to their scores by several solvers, to embedded "
+        "images, and digits drawn by a ready-made network.",
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, help="PNG file to write")
+    # a smaller demo is for tests
+    for name, default in (("size", 32), ("time-steps", 100), ("repeats", 4), ("n-images", 36)):
+        parser.add_argument(f"--{name}", type=int, default=default, help=argparse.SUPPRESS)
+
+
+def _add_solve(commands) -> None:
+    options = "solvers/many.py:solve_many"
+    parser = _add(
+        commands,
+        "solve",
+        "solve:solve",
+        "solve a folder of similar sparse systems and compare methods",
+        description="Solve the sparse systems of a folder, work shared between them where a method "
+        "does so: pairs NAME_A.mtx and NAME_b.mtx (or A-NAME.mtx and b-NAME.mtx) in Matrix Market "
+        "format, or NAME.npz with data, indices, indptr, shape (CSR) and b. Writes solutions, true "
+        "residuals, products and seconds, and prints a table of the methods.",
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder of the systems")
+    parser.add_argument(
+        "-o", "--output", type=Path, help="folder of the results (default FOLDER/solutions)"
+    )
+    parser.add_argument(
+        "--method",
+        nargs="+",
+        default=["all"],
+        metavar="NAME",
+        help=f"all (default), or some of {listed(_stated('solvers/many.py:METHODS'))}",
+    )
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=_stated(f"{options}.tol"),
+        help="true relative residual to reach (default %(default)g)",
+    )
+    parser.add_argument(
+        "--max-products",
+        type=int,
+        default=_stated(f"{options}.max_products"),
+        help="most products with a matrix per system (default %(default)s)",
+    )

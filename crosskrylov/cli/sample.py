@@ -1,4 +1,4 @@
-"""The subcommand ``sample``: images drawn from a trained network."""
+"""The subcommand ``sample``: images drawn from a trained network, yours or a ready-made one."""
 
 import argparse
 import math
@@ -9,10 +9,14 @@ from PIL import Image
 
 from crosskrylov.errors import ConfigError, DataError
 from crosskrylov.learning.objectives.index import model_entry
+from crosskrylov.learning.ready_made.index import provenance, ready_made_names
+from crosskrylov.learning.ready_made.loading import load_ready_made
 from crosskrylov.learning.sampling.generate import draw_samples
 from crosskrylov.learning.schedule import NoiseLevels
 from crosskrylov.learning.training.checkpoint import load_network
+from crosskrylov.learning.training.drawing import read_drawing
 from crosskrylov.planning.config import read_schema
+from crosskrylov.runtime.declared import nearest
 from crosskrylov.runtime.device import select_device
 from crosskrylov.runtime.files import atomic_path, printable, read_json
 
@@ -21,16 +25,74 @@ _SHOWN_SIDE, _GAP = 64, 4
 
 
 def sample(given: argparse.Namespace) -> int:
-    """Draw images to the output file; return the exit status."""
+    """Draw images to the output file, or list what there is ready-made; return the exit status."""
+    if given.list:
+        return list_ready_made()
+    if given.checkpoint is None or given.output is None:
+        raise ConfigError(
+            f"Name a ready-made network ({', '.join(ready_made_names())}) or a checkpoint folder, "
+            "and the file to write: crosskrylov sample NAME -o grid.png."
+        )
     if not 1 <= given.n_images <= 10_000:
         raise ConfigError(f"--n-images is {given.n_images}; it must be from 1 to 10,000.")
     if given.seed < 0:
         raise ConfigError(f"--seed is {given.seed}; it must be at least 0.")
     if given.evaluations is not None and given.evaluations < 1:
         raise ConfigError(f"--evaluations is {given.evaluations}; it must be at least 1.")
-    training = read_schema()["properties"]["training"]["properties"]
-    budget = training["budget"]["properties"]
+    network, drawing, levels, why = _found(given)
+    budget = read_schema()["properties"]["training"]["properties"]["budget"]["properties"]
+    evaluations = given.evaluations or (drawing and drawing.function_evaluations)
+    side = network.config.sample_size
+    drawn = draw_samples(
+        network,
+        levels,
+        given.sampler or (drawing and drawing.sampler) or budget["sampler"]["default"],
+        evaluations or budget["function_evaluations"]["default"],
+        given.n_images,
+        (network.config.in_channels, side, side),
+        given.seed,
+    )
+    save_grid(drawn.images.numpy(), given.output)
+    print(
+        f"{given.n_images} images of {side} x {side} pixels, {why} of {len(levels)} levels up "
+        f"to sigma {levels.sigmas[-1]:.4g}, {drawn.function_evaluations} network evaluations "
+        f"each, {drawn.seconds:.1f} s: {printable(given.output)}"
+    )
+    return 0
+
+
+def list_ready_made() -> int:
+    """Print the ready-made networks with their data and licences; return the exit status."""
+    for name in ready_made_names():
+        said = provenance(name)
+        print(f"{name}: {said['what']}")
+        for part, licence in said["data"]["licences"].items():
+            print(f"    {part}: {licence}")
+    return 0
+
+
+def _found(given: argparse.Namespace):
+    """Return the network, what it says of drawing (or None), its levels, and where it is from."""
+    overriding = ("model", "schedule", "noise_levels", "sigma_min", "sigma_max")
+    device = select_device(given.device, "--device")
+    folder = Path(given.checkpoint)
+    drawing, network = None, None
+    if not (folder / "config.json").is_file() and is_name(given.checkpoint):
+        made = load_ready_made(given.checkpoint, device)
+        network, drawing = made.network, made.drawing
+    elif all(getattr(given, key) is None for key in overriding):
+        drawing = read_drawing(folder)
+    if drawing is not None and all(getattr(given, key) is None for key in overriding):
+        levels = drawing.levels()
+        network = load_network(folder, device) if network is None else network
+        return network, drawing, levels, f"{drawing.schedule} schedule (as stored)"
+    if network is not None:
+        raise ConfigError(
+            f"{given.checkpoint!r} is ready-made and knows its model and noise levels: leave "
+            f"{', '.join('--' + key.replace('_', '-') for key in overriding)} out."
+        )
     kind, why = schedule_kind(given)
+    training = read_schema()["properties"]["training"]["properties"]
     section = {}
     for key in ("noise_levels", "sigma_min", "sigma_max"):
         asked = getattr(given, key)
@@ -38,24 +100,12 @@ def sample(given: argparse.Namespace) -> int:
         if not section[key] > 0 or (key == "noise_levels" and section[key] < 10):
             raise ConfigError(f"--{key.replace('_', '-')} is {asked}; it is too small.")
     levels = NoiseLevels.from_config(kind, section)
-    network = load_network(given.checkpoint, select_device(given.device, "--device"))
-    side = network.config.sample_size
-    drawn = draw_samples(
-        network,
-        levels,
-        given.sampler or budget["sampler"]["default"],
-        given.evaluations or budget["function_evaluations"]["default"],
-        given.n_images,
-        (network.config.in_channels, side, side),
-        given.seed,
-    )
-    save_grid(drawn.images.numpy(), given.output)
-    print(
-        f"{given.n_images} images of {side} x {side} pixels, {kind} schedule ({why}) of "
-        f"{len(levels)} levels up to sigma {levels.sigmas[-1]:.4g}, {drawn.function_evaluations} "
-        f"network evaluations each, {drawn.seconds:.1f} s: {printable(given.output)}"
-    )
-    return 0
+    return load_network(folder, device), None, levels, f"{kind} schedule ({why})"
+
+
+def is_name(text: str) -> bool:
+    """Return whether a text can only be meant as the name of a ready-made network."""
+    return text in ready_made_names() or nearest(text, ready_made_names()) is not None
 
 
 def schedule_kind(given: argparse.Namespace) -> tuple[str, str]:
@@ -76,7 +126,8 @@ def schedule_kind(given: argparse.Namespace) -> tuple[str, str]:
     if not result.is_file():
         raise ConfigError(
             f"{printable(given.checkpoint)} does not say which noise schedule it was trained on, "
-            "and there is no result.json beside it: give --model or --schedule."
+            "and there is no result.json beside it: give --model or --schedule, or the name of a "
+            f"ready-made network ({', '.join(ready_made_names())})."
         )
     said = read_json(result)
     try:

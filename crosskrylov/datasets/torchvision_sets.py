@@ -1,4 +1,4 @@
-"""CIFAR-10 and CelebA through torchvision's own data set classes.
+"""CIFAR-10, and what reading a set through torchvision's own class takes.
 
 torchvision (and torch) are imported when such a set is opened, so that all the rest works without.
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 from crosskrylov.datasets.base import Item, Source, register, select_classes
 from crosskrylov.datasets.folder import ImageFolder, checked_root, list_images
-from crosskrylov.datasets.pixels import decode_image, fit
+from crosskrylov.datasets.pixels import fit
 from crosskrylov.errors import ConfigError, DataError
 from crosskrylov.runtime.declared import did_you_mean, listed
 
@@ -201,92 +201,3 @@ def open_cifar10(
         layouts="cifar-10-python.tar.gz, cifar-10-batches-py/ or {train,test}/<class>/*.png",
     )
     return Cifar10(dataset, split, image_size, upscale, classes)
-
-
-class CelebA(Source):
-    """CelebA's aligned faces, 178 x 218 RGB; the labels are the persons' numbers."""
-
-    packages = ("torchvision", "Pillow")
-
-    def __init__(self, dataset, folder, image_size, crop_size, upscale):
-        self.image_size = image_size
-        self.crop_size = crop_size
-        self.upscale = upscale
-        self._folder = folder
-        self._files = list(dataset.filename)
-        self._identities = np.asarray(dataset.identity).reshape(-1)
-        self.n_available = len(self._files)
-
-    def read(self, index: int) -> Item:
-        """Return image ``index``, cropped and resized, named by its file."""
-        name = self._files[index]
-        path = self._folder / name
-        pixels = fit(
-            decode_image(path),
-            self.image_size,
-            path,
-            crop_size=self.crop_size,
-            upscale=self.upscale,
-        )
-        return Item(pixels, int(self._identities[index]), name)
-
-
-@register("celeba", root="optional", publish=False)
-def open_celeba(
-    image_size, *, seed, root=None, split="train", download=True, crop_size=None, upscale=False
-) -> Source:
-    """Open CelebA (aligned and cropped), lists and archive verified by checksum.
-
-    Parameters
-    ----------
-    image_size : int
-        Side of the images after resizing, pixels.
-    seed : int
-        Not used: the images are data.
-    root : path-like, optional
-        Folder that holds celeba/ with the lists and img_align_celeba/ (or its .zip), or that folder
-        itself; `default_root` if not given.
-    split : {"train", "valid", "test", "all"}
-        The official partition.
-    download : bool
-        Whether missing files are fetched into ``root`` (from Google Drive, by the package gdown).
-    crop_size : int, optional
-        Side of the central square that is kept, of 178; all of them if not given.
-    upscale : bool
-        Whether the square may be enlarged.
-
-    Raises
-    ------
-    ConfigError
-        If an option is impossible.
-    DataError
-        If the set is missing, damaged or cannot be fetched.
-    """
-    checked_split(split, ("train", "valid", "test", "all"), "celeba")
-    folder = default_root() if root is None else checked_root(root, "celeba")
-    if root is not None and not folder.is_dir():  # a typing error must not start a download
-        raise DataError(f"root is {folder}, which does not exist: correct the path or create it.")
-    celeba = dataset_class("CelebA")
-    if folder.name == celeba.base_folder and (folder / "list_eval_partition.txt").is_file():
-        folder = folder.parent
-    images = folder / celeba.base_folder / "img_align_celeba"
-    archive = images.with_suffix(".zip")
-
-    def construct(download):
-        dataset = celeba(folder, split=split, target_type="identity", download=download)
-        # torchvision is content with any folder of that name, however little was unpacked.
-        missing = [name for name in dataset.filename if not (images / name).is_file()]
-        if missing:
-            raise DataError(f"{len(missing)} images are missing, for example {missing[0]}")
-        return dataset
-
-    dataset = build(
-        construct,
-        name="CelebA",
-        root=folder,
-        archive=archive,
-        md5=next(md5 for _, md5, file in celeba.file_list if file == archive.name),
-        download=download,
-        layouts="celeba/ (five .txt lists and img_align_celeba/ or img_align_celeba.zip)",
-    )
-    return CelebA(dataset, images, image_size, crop_size, upscale)

@@ -16,6 +16,7 @@ from crosskrylov.learning.objectives.index import model_entry
 from crosskrylov.learning.sampling.generate import Samples, draw_samples
 from crosskrylov.learning.sampling.pds import preconditioner_from_images
 from crosskrylov.learning.schedule import NoiseLevels
+from crosskrylov.learning.training.drawing import Drawing
 from crosskrylov.learning.training.loop import TrainingResult, train
 from crosskrylov.learning.unet import build_unet
 from crosskrylov.metrics.distances import frechet_distance
@@ -99,6 +100,9 @@ def train_budget(
             images[:0] if embedded is None else embedded,
         ),
         description=model,
+        drawing=Drawing.of_training(
+            model, model_entry(model, "budget").experiments["budget"], training, options
+        ),
     )
 
 

@@ -20,6 +20,7 @@ from crosskrylov.learning.sampling.denoise import (
     noised_start,
 )
 from crosskrylov.learning.schedule import NoiseLevels
+from crosskrylov.learning.training.drawing import Drawing
 from crosskrylov.learning.training.loop import TrainingResult, train
 from crosskrylov.learning.unet import build_unet
 from crosskrylov.metrics.similarity import compare_images
@@ -182,4 +183,7 @@ def train_single_image(
             images[:0] if embedded is None else embedded,
         ),
         description=model,
+        drawing=Drawing.of_training(
+            model, model_entry(model, "single_image").experiments["single_image"], training, {}
+        ),
     )

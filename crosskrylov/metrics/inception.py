@@ -1,9 +1,12 @@
 """Inception-v3 (2015) features: the only ones on which a Fréchet distance is called FID."""
 
 import hashlib
+import io
+import pickle
 import urllib.error
 import urllib.request
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -17,12 +20,12 @@ WEIGHTS_URL = (
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
     "weights-inception-2015-12-05-6726825d.pth"
 )
-#: The file name carries the first digits of its own SHA-256.
-WEIGHTS_SHA256_PREFIX = "6726825d"
+#: Of that file, whose name carries the first eight digits.
+WEIGHTS_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 
 
-def verified_weights(path: str | Path, *, download: bool, sha256: str) -> Path:
-    """Return the path of the Inception weights after checking their SHA-256.
+def load_weights(path: str | Path, *, download: bool, sha256: str) -> dict[str, torch.Tensor]:
+    """Return the Inception weights after checking the SHA-256 of their file.
 
     Parameters
     ----------
@@ -31,12 +34,13 @@ def verified_weights(path: str | Path, *, download: bool, sha256: str) -> Path:
     download : bool
         Whether the network may be used.
     sha256 : str
-        Expected digest in hexadecimal, or its beginning; empty means the published beginning.
+        Expected digest: all 64 hexadecimal digits.
 
     Raises
     ------
     DataError
-        If the file is missing, cannot be fetched, or has another digest.
+        If the file is missing, cannot be fetched, has another digest, or holds anything but
+        tensors: it is a pickle, which could run code.
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -54,15 +58,21 @@ def verified_weights(path: str | Path, *, download: bool, sha256: str) -> Path:
                 f"The Inception weights could not be downloaded from {WEIGHTS_URL} ({error}); "
                 f"fetch the file elsewhere and put it at {path}."
             ) from error
-    expected = sha256 or WEIGHTS_SHA256_PREFIX
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    if not digest.startswith(expected.lower()):
+    content = path.read_bytes()  # read once: what is checked is what is loaded
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != sha256.lower():
         raise DataError(
-            f"{path} has SHA-256 {digest[: max(len(expected), 8)]}…, expected {expected}…; it is "
-            "damaged or another file: delete it and fetch it again."
+            f"{path} has SHA-256 {digest}, expected {sha256} (metrics.inception.sha256, all 64 "
+            "digits); it is damaged or another file: delete it and fetch it again."
         )
-    return path
+    try:
+        weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError) as error:
+        raise DataError(
+            f"{path} holds more than weights, or none, and was not loaded "
+            f"({' '.join(str(error).split())[:120]}): use {WEIGHTS_URL.rsplit('/', 1)[1]}."
+        ) from error
+    return weights
 
 
 class InceptionFeatures:
@@ -71,19 +81,38 @@ class InceptionFeatures:
     Parameters
     ----------
     path, download, sha256
-        See `verified_weights`.
+        See `load_weights`.
     device : torch.device or str
         Where to compute.
     """
 
-    def __init__(self, path: str | Path, *, download: bool, sha256: str, device="cpu"):
-        path = verified_weights(path, download=download, sha256=sha256)
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        download: bool,
+        sha256: str = WEIGHTS_SHA256,
+        device: torch.device | str = "cpu",
+    ):
+        weights = load_weights(path, download=download, sha256=sha256)
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
         self.device = device
-        self.network = FeatureExtractorInceptionV3(
-            "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(path)
-        ).to(device)
+        # torch-fidelity unpickles whatever a file holds: it gets a file of what was checked here
+        with TemporaryDirectory() as folder:
+            checked = Path(folder) / "weights.pth"
+            torch.save(weights, checked)
+            try:
+                network = FeatureExtractorInceptionV3(
+                    "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(checked)
+                )
+            except (RuntimeError, TypeError) as error:
+                raise DataError(
+                    f"{path} holds the weights of another network "
+                    f"({' '.join(str(error).split())[:120]}): use "
+                    f"{WEIGHTS_URL.rsplit('/', 1)[1]}."
+                ) from error
+        self.network = network.to(device)
 
     @torch.no_grad()
     def __call__(self, images: np.ndarray, batch_size: int = 64) -> np.ndarray:

@@ -21,7 +21,7 @@ from crosskrylov.planning.messages import dotted, kind, reporting_order, sentenc
 from crosskrylov.planning.runs import PARAMETERS_OF_KIND
 from crosskrylov.planning.samplers import check_samplers
 from crosskrylov.planning.sources import check_source
-from crosskrylov.planning.training_rules import check_training
+from crosskrylov.planning.training_rules import check_training, trained_image_sets
 from crosskrylov.runtime.declared import listed, nearest
 from crosskrylov.solvers.index import solver_entry, solver_options
 
@@ -320,16 +320,33 @@ def unused_image_sets(config: Mapping) -> list[str]:
 
 
 def warnings(config: Mapping) -> list[str]:
-    """Return one sentence for what a checked configuration holds in vain, if it does."""
+    """Return one sentence for each thing that a checked configuration holds in vain."""
+    found = []
     unused = unused_image_sets(config)
-    if not unused:
-        return []
-    one = len(unused) == 1
-    return [
-        f"Nothing uses the image set{'' if one else 's'} {listed(unused)}: name "
-        f"{'it' if one else 'them'} under image_sets of a study (studies.trajectory), of engine or "
-        f"of training.single_image, or take {'it' if one else 'them'} away (an empty value)."
-    ]
+    if unused:
+        one = len(unused) == 1
+        found.append(
+            f"Nothing uses the image set{'' if one else 's'} {listed(unused)}: name "
+            f"{'it' if one else 'them'} under image_sets of a study (studies.trajectory), of "
+            f"engine or of training.single_image, or take {'it' if one else 'them'} away (an empty "
+            "value)."
+        )
+    stored, embedded = config["equation"]["stored_steps"], config["embedding"]["steps"]
+    if embedded > stored and trained_image_sets(config["training"]):
+        found.append(
+            f"embedding.steps is {embedded}, but equation.stored_steps is only {stored}: images "
+            f"are embedded at {stored} steps."
+        )
+    likeness = config["studies"].get("likeness") or {"image_sets": []}
+    for name in likeness["image_sets"] or ():
+        available = config["image_sets"][name]["n_images"]
+        left_out = [n for n in likeness["n_seeds"] if available is not None and n >= available]
+        if left_out:
+            found.append(
+                f"studies.likeness.n_seeds asks for {listed(map(str, left_out))} seeds, but image "
+                f"set {name} has {available} images, of which one must be no seed: left out there."
+            )
+    return found
 
 
 def _fill_defaults(value: Any, schema: Mapping) -> None:
@@ -392,7 +409,8 @@ def _check_image_sets(config: Mapping) -> None:
     for name, images in config["image_sets"].items():
         key = f"image_sets.{name}"
         check_source(key, images)
-        if config["seeds"]["n_seeds"] > images["n_images"]:
+        # null, all images of the source: how many there are is known when they are read
+        if images["n_images"] is not None and config["seeds"]["n_seeds"] > images["n_images"]:
             raise ConfigError(
                 f"seeds.n_seeds is {config['seeds']['n_seeds']}, but {key}.n_images is only "
                 f"{images['n_images']}: lower the one or raise the other."

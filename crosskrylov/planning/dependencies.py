@@ -41,17 +41,23 @@ def source_files(files: Iterable[str | Path], folder: str | Path = FOLDER) -> li
         If a file does not exist.
     """
     folder = Path(folder).resolve()
-    waiting = [Path(file).resolve() for file in files]
-    found: set[Path] = set()
+    return sorted({found for file in files for found in _behind(folder, Path(file))})
+
+
+@cache
+def _behind(folder: Path, file: Path) -> frozenset[str]:
+    """Return the modules behind one file; rules ask for the same scripts once per job."""
+    waiting = [file.resolve()]
+    found: set[str] = set()
     seen: set[Path] = set()
     while waiting:
         file = waiting.pop()
         if file not in seen:
             seen.add(file)
             if folder in file.parents:
-                found.add(file)
+                found.add(str(file))
             waiting += _imported_files(folder, file)
-    return sorted(str(file) for file in found)
+    return frozenset(found)
 
 
 def imported_modules(file: str | Path) -> set[str]:

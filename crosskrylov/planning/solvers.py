@@ -40,11 +40,3 @@ def baseline_solver(config: Mapping, names: Iterable[str]) -> str | None:
     """Return the solver among ``names`` whose method is the published one, None without one."""
     found = [name for name in names if config["solvers"][name]["method"] == BASELINE_METHOD]
     return found[0] if found else None
-
-
-def published_methods(config: Mapping) -> dict[str, str]:
-    """Return the method of every solver that projects; dimension 0 is the control, no claim."""
-    return {
-        name: "" if entry["options"].get("dimension") == 0 else entry["method"]
-        for name, entry in config["solvers"].items()
-    }

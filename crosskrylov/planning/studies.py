@@ -218,7 +218,10 @@ def _params(config: Mapping, study: Study) -> dict[str, Any]:
         "tables": list(study.tables),
         "options": _options(config, study),
     }
-    params |= {name: config[name] for name in ("march", "solvers") if name in study.needs}
+    params |= {name: config[name] for name in ("march", "density") if name in study.needs}
+    if "solvers" in study.needs:
+        names = study_solvers(config, study.name)
+        params["solvers"] = {name: config["solvers"][name] for name in names}
     if "trajectories" in study.needs:
         params["baseline"] = baseline_solver(config, study_solvers(config, "trajectory"))
     if study.timed:
@@ -248,8 +251,10 @@ def _solver_entries(config: Mapping, study: Study, wildcards: Any) -> list[Mappi
     options = section(config, study.name)
     if study.solvers_from == "method":
         entries.append(options)
-    elif study.solvers_from:
+    elif study.solvers_from and isinstance(options.get(study.solvers_from), Mapping):
         entries += options[study.solvers_from].values()
+    elif study.solvers_from:
+        entries += [config["solvers"][name] for name in study_solvers(config, study.name)]
     return entries
 
 

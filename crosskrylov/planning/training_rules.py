@@ -29,7 +29,7 @@ def check_training(config: Mapping) -> None:
     for key, experiment in EXPERIMENT_OF_MODELS.items():
         for name in training[key]["models"]:
             model_entry(name, experiment, f"training.{key}.models")
-    trained = _trained_image_sets(training)
+    trained = trained_image_sets(training)
     for name in sorted(trained):
         try:
             check_unet_options(config["unet"], config["image_sets"][name]["image_size"])
@@ -40,7 +40,7 @@ def check_training(config: Mapping) -> None:
     images = training["single_image"]["images"]
     for name in training["single_image"]["image_sets"]:
         available = config["image_sets"][name]["n_images"]
-        if max(images) >= available:
+        if available is not None and max(images) >= available:
             raise ConfigError(
                 f"training.single_image.images asks for image {max(images)}, but "
                 f"image_sets.{name}.n_images is {available}: lower the one or raise the other."
@@ -74,7 +74,8 @@ def check_training(config: Mapping) -> None:
         )
 
 
-def _trained_image_sets(training: Mapping) -> set[str]:
+def trained_image_sets(training: Mapping) -> set[str]:
+    """Return the image sets that some experiment trains on."""
     sections = [training["single_image"], training["budget"]]
     sections += [training["ablation"]["single_image"], training["ablation"]["budget"]]
     return {name for section in sections for name in section["image_sets"]}

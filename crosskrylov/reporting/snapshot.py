@@ -7,6 +7,7 @@ files of each part.
 """
 
 import argparse
+import html
 import re
 import shutil
 import sys
@@ -15,10 +16,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
+import yaml
 
 from crosskrylov.errors import CrosskrylovError, DataError
+from crosskrylov.reporting import catalogue
+from crosskrylov.reporting.figures.register import QUESTIONS
+from crosskrylov.reporting.figures.style import save_figure
 from crosskrylov.reporting.joining import keep_edition, put_together
+from crosskrylov.reporting.numbers import MAPPING
+from crosskrylov.reporting.numbers import main as write_numbers
 from crosskrylov.reporting.records import same_run
+from crosskrylov.reporting.tables.claims import claims_table, declared_in_configs
+from crosskrylov.reporting.tables.writing import write_table
 from crosskrylov.runtime.files import atomic_folder, read_json, read_tsv, write_json
 from crosskrylov.runtime.provenance import machine, revision
 
@@ -30,6 +39,9 @@ LARGEST_TABLE = 1_000_000
 
 #: A larger SVG (a scatter of many points) is kept as PNG only, in bytes.
 LARGEST_SVG = 1_000_000
+
+#: A figure that nothing is declared of.
+_UNKNOWN = catalogue.Figure("", "", "", "")
 
 #: What a part owns: lists of paths relative to the folder of the same name.
 KINDS = ("tables", "figures", "records")
@@ -116,17 +128,84 @@ def keep_part(
             and name not in entry["figures"]
         ]
         entry["figures"] = sorted(entry["figures"] + retained)
-        put_together(folder, parts | {part: entry}, part)
-        _remove_unowned(folder, previous, [entry, *parts.values()])
-        names = {Path(name).stem for kind in ("tables", "figures") for name in entry[kind]}
-        entry["captions"] = _captions(names | set(entry["left_out"]), manifest, captions)
         if (results / "config.yaml").is_file():
             entry["configuration"] = f"parts/{part}.config.yaml"
             _copy(results / "config.yaml", folder / entry["configuration"])
+        put_together(folder, parts | {part: entry}, part)
+        _judge_claims(folder, [*parts.values(), entry])
+        _remove_unowned(folder, previous, [entry, *parts.values()])
+        names = {Path(name).stem for kind in ("tables", "figures") for name in entry[kind]}
+        entry["captions"] = _captions(names | set(entry["left_out"]), manifest, captions)
+        drawn = {Path(name).stem for name in entry["figures"]}
+        findings = {name: _finding(results / "figures", name) for name in sorted(drawn)}
+        entry["findings"] = previous.get("findings", {}) | {n: f for n, f in findings.items() if f}
+        entry["findings"] = {n: f for n, f in entry["findings"].items() if n in drawn}
         for name, other in (parts | {part: entry}).items():
             write_json(folder / "parts" / f"{name}.json", other)
         write_readme(folder)
     return target / "README.md"
+
+
+def redraw(target: str | Path) -> list[str]:
+    """Draw the figures of a snapshot again from its tables; no number is touched.
+
+    Figures that are drawn from one table of the snapshot get the present look and finding; the
+    others (of images, of training curves) stay as they are.  Captions and README follow the
+    present declarations.
+
+    Parameters
+    ----------
+    target : path-like
+        The snapshot (docs/results/).
+
+    Returns
+    -------
+    list of str
+        Names of the figures that were drawn.
+    """
+    target, drawn = Path(target), set()
+    if not (target / "parts").is_dir():
+        raise DataError(f"{target} holds no parts: it is no snapshot; make one by `make snapshot`.")
+    with atomic_folder(target) as folder:
+        shutil.copytree(target, folder, dirs_exist_ok=True)
+        for part, entry in read_parts(folder).items():
+            entry.setdefault("findings", {})
+            for name in sorted({Path(file).stem for file in entry["figures"]}):
+                figure = catalogue.figure_of(name)
+                if figure is None:
+                    continue
+                if figure.caption:
+                    entry["captions"][name] = _markdown(figure.caption)
+                table = folder / "tables" / f"{figure.table}.tsv"
+                if figure.table and table.is_file():
+                    files = [folder / "figures" / f"{name}{suffix}" for suffix in (".svg", ".png")]
+                    save_figure(figure.draws()(read_tsv(table)), *files)
+                    entry["findings"][name] = _finding(folder / "figures", name)
+                    entry["figures"] = _without_large_svg(entry["figures"], files[0])
+                    drawn.add(name)
+            shown = {Path(file).stem for file in entry["figures"]}
+            for name, caption in catalogue.table_captions().items():
+                if f"{name}.tsv" in entry["tables"] and name not in shown:
+                    entry["captions"].setdefault(name, _markdown(caption))
+            write_json(folder / "parts" / f"{part}.json", entry)
+        write_readme(folder)
+    return sorted(drawn)
+
+
+def _without_large_svg(names: list[str], svg: Path) -> list[str]:
+    if svg.stat().st_size <= LARGEST_SVG:
+        return sorted({*names, svg.name})
+    svg.unlink()
+    return [name for name in names if name != svg.name]
+
+
+def _finding(figures: Path, name: str) -> str:
+    """Return the title that a figure's files carry, or nothing."""
+    svg = figures / f"{name}.svg"
+    if not svg.is_file():
+        return ""
+    found = re.search(r"<title>(.*?)</title>", svg.read_text(encoding="utf-8"), re.DOTALL)
+    return html.unescape(found[1]).strip() if found else ""
 
 
 def read_parts(folder: Path) -> dict[str, dict]:
@@ -196,11 +275,28 @@ def _remove_unowned(folder: Path, previous: Mapping, parts: Iterable[Mapping]) -
             (folder / kind / name).unlink(missing_ok=True)
 
 
+def _judge_claims(folder: Path, parts: Iterable[Mapping]) -> None:
+    """Judge the claims by the tables of all parts together: no part alone has seen them all."""
+    target = folder / "tables" / "claims.tsv"
+    if not target.is_file() or not (target.parent / "solvers.tsv").is_file():
+        return
+    configurations = [part["configuration"] for part in parts if part.get("configuration")]
+    configs = [yaml.safe_load((folder / file).read_text("utf-8")) for file in configurations]
+    solvers, *others = (
+        read_tsv(file) if (file := target.parent / f"{name}.tsv").is_file() else None
+        for name in ("solvers", "training", "quality", "clocks")
+    )
+    write_table(target, claims_table(solvers, *others, declared_in_configs(configs)))
+
+
 def _captions(
     names: Iterable[str], manifest: Mapping, given: str | Path | Mapping[str, str] | None
 ) -> dict[str, str]:
     """Return the captions of tables and figures, as Markdown."""
-    declared = dict(given) if isinstance(given, Mapping) else {}
+    declared = catalogue.table_captions()
+    declared |= {name: catalogue.figure_caption(name) for name in names}
+    declared = {name: caption for name, caption in declared.items() if caption}
+    declared |= given if isinstance(given, Mapping) else {}
     declared |= manifest["captions"]
     if given is not None and not isinstance(given, Mapping):
         for name in set(names) - set(declared):
@@ -208,46 +304,64 @@ def _captions(
             if file.is_file():
                 declared[name] = file.read_text(encoding="utf-8")
     return {
-        name: declared[name].strip().replace("``", "`")
+        name: _markdown(declared[name])
         for name in sorted(names)
         if name in declared and "{{" not in declared[name] and "{%" not in declared[name]
     }
+
+
+def _markdown(caption: str) -> str:
+    return caption.strip().replace("``", "`")
 
 
 # --- the README -----------------------------------------------------------------------------------
 
 
 def write_readme(folder: Path) -> None:
-    """Write the README of a snapshot from its parts: every figure and table, and its origin."""
+    """Write the README of a snapshot from its parts: questions first, then tables and origins."""
     parts = read_parts(folder)
+    figures, left_out = _owners(parts, "figures"), _owners(parts, "left_out")
+    tables = {Path(file).stem: owners for file, owners in _owners(parts, "tables").items()}
     lines = [
         "# Results",
         "",
-        "Written by `make snapshot`; do not edit. Each part replaces its own files and rows only. "
-        "Ratios of times depend less on the machine, and none is taken between two machines.",
-        *_origins(parts),
+        "Written by `make snapshot`; do not edit. Figures by question, each with its finding as it "
+        "was computed from its table, then the [tables](#tables) and where all of it comes from "
+        "([parts](#parts)). Ratios of times depend less on the machine, and none is taken between "
+        "two machines.",
     ]
-    figures = _owners(parts, "figures")
-    if figures:
-        lines += ["", "## Figures"]
-    # SVG before PNG of the same name
-    for name in sorted({Path(file).stem for file in figures}):
-        file = next(f"{name}{s}" for s in (".svg", ".png") if f"{name}{s}" in figures)
-        lines += ["", f"### {name}", "", f"![{name}](figures/{file})"]
-        lines += _about(parts, figures[file], name)
-    left_out = _owners(parts, "left_out")
-    tables = {Path(file).stem: owners for file, owners in _owners(parts, "tables").items()}
+    shown = sorted({Path(file).stem for file in figures})
+    asked = {name: (catalogue.figure_of(name) or _UNKNOWN).question for name in shown}
+    for key, question in {**QUESTIONS, "": "Further figures"}.items():
+        names = [name for name in shown if (asked[name] if asked[name] in QUESTIONS else "") == key]
+        of_tables = [name for name in sorted(tables) if catalogue.question_of_table(name) == key]
+        if not names and not (key and of_tables):
+            continue
+        lines += ["", f"## {question}"]
+        for name in names:
+            # SVG before PNG of the same name
+            file = next(f"{name}{s}" for s in (".svg", ".png") if f"{name}{s}" in figures)
+            findings = [parts[o].get("findings", {}).get(name) for o in figures[file]]
+            lines += ["", f"### {name}"]
+            lines += ["", *(f"**{finding}.**" for finding in findings[-1:] if finding)]
+            lines += ["", f"![{name}](figures/{file})"]
+            lines += _about(parts, figures[file], name)
+        if key and of_tables:
+            links = ", ".join(f"[{name}](#table-{name})" for name in of_tables)
+            lines += ["", f"In numbers: {links}."]
     lines += ["", "## Tables"]
     for name in sorted({*tables, *left_out}):
         owners = tables.get(name) or left_out[name]
-        lines += ["", f"### {name}", *_about(parts, owners, name)]
+        lines += ["", f"### table {name}", *_about(parts, owners, name, is_table=True)]
         if name not in tables:
             rows = parts[owners[0]]["left_out"][name]
             lines += ["", f"Too large to be kept here ({rows} rows)."]
             continue
         lines += ["", f"[tables/{name}.tsv](tables/{name}.tsv)"]
         lines += _printed(read_tsv(folder / "tables" / f"{name}.tsv"))
-    (folder / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    lines += _origins(parts)
+    text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
+    (folder / "README.md").write_text(text + "\n", encoding="utf-8")
 
 
 def _origins(parts: Mapping[str, Mapping]) -> list[str]:
@@ -283,9 +397,15 @@ def _owners(parts: Mapping[str, Mapping], kind: str) -> dict[str, list[str]]:
     return owners
 
 
-def _about(parts: Mapping[str, Mapping], owners: Sequence[str], name: str) -> list[str]:
+def _about(
+    parts: Mapping[str, Mapping], owners: Sequence[str], name: str, is_table: bool = False
+) -> list[str]:
     """Return the caption of a table or figure and the parts that it comes from."""
     captions = [parts[o]["captions"][name] for o in owners if name in parts[o]["captions"]]
+    if is_table:  # where a figure has the same name, the entry of the part holds the figure's
+        captions += [
+            _markdown(caption) for caption in [catalogue.table_captions().get(name)] if caption
+        ]
     origin = ", ".join(f"[{owner}](#{owner})" for owner in owners)
     return [*(["", captions[-1]] if captions else []), "", f"From {origin}."]
 
@@ -312,24 +432,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m crosskrylov.reporting.snapshot", description=__doc__
     )
-    parser.add_argument("--part", required=True, help="name of the part that the results are")
-    parser.add_argument("--command", required=True, help="the command that made the results")
+    parser.add_argument("--part", help="name of the part that the results are")
+    parser.add_argument("--command", help="the command that made the results")
     parser.add_argument("--results", default="results", help="folder to read (%(default)s)")
     parser.add_argument("--to", default="docs/results", help="snapshot (%(default)s)")
     parser.add_argument("--captions", default="workflow/report", help="folder (%(default)s)")
+    parser.add_argument(
+        "--redraw",
+        action="store_true",
+        help="keep nothing new: draw the snapshot's figures again from its tables",
+    )
     options = parser.parse_args(arguments)
+    if not options.redraw and not (options.part and options.command):
+        parser.error("--part and --command are needed, or --redraw")
     try:
+        if options.redraw:
+            print(f"drew {', '.join(redraw(options.to))} in {options.to}")
+            return 0
         readme = keep_part(
             options.results, options.to, options.part, options.command, options.captions
         )
     except CrosskrylovError as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return 1
+    print(f"wrote {readme}")
     kept = read_json(readme.parent / "parts" / f"{options.part}.json")
     for path, other in kept["took_over"].items():
         print(f"{path} was of the part {other}")
-    print(f"wrote {readme}")
-    return 0
+    # the texts quote the snapshot of their own checkout, and no other
+    if readme.resolve() != Path("docs/results/README.md").resolve() or not Path(MAPPING).is_file():
+        return 0
+    return write_numbers([])
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ _DISK_FULL_TEXT = re.compile(r"No space left on device|\d+ requested and \d+ wri
 LOCK = ".lock"
 
 #: In the names of temporary files: on a shared disk, process numbers mean nothing without it.
-_HOST = platform.node().replace(os.sep, "-") or "host"
+HOST = platform.node().replace(os.sep, "-") or "host"
 
 
 def printable(name: str | os.PathLike) -> str:
@@ -80,7 +80,7 @@ def locked(folder: str | os.PathLike) -> Iterator[None]:
     try:
         with suppress(OSError):  # a full disk: the name is only for the message
             os.truncate(descriptor, 0)
-            os.write(descriptor, f"process {os.getpid()} on {_HOST}".encode())
+            os.write(descriptor, f"process {os.getpid()} on {HOST}".encode())
         yield
     finally:
         file.unlink(missing_ok=True)
@@ -118,6 +118,21 @@ def _holder(descriptor: int) -> str:
             return name
         time.sleep(0.05)
     return "another process"
+
+
+def check_writable_or_exit(folder: str | os.PathLike) -> None:
+    """Leave with a sentence and status 1 if nothing can be written to a folder that is to be made.
+
+    Snakemake would end in a traceback of its own at the first job.
+    """
+    place = Path(folder).absolute()
+    while not place.exists():
+        place = place.parent
+    if not (place.is_dir() and os.access(place, os.W_OK)):
+        raise SystemExit(
+            f"Error: {printable(place)} cannot be written to: give permission, or choose another "
+            "folder (--directory)."
+        )
 
 
 @contextmanager
@@ -173,7 +188,7 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
         partial.mkdir()
         yield partial
         if target.exists():
-            outgoing = partial.with_name(partial.name + ".old")
+            outgoing = partial.with_name(f"{partial.name}.old.partial{target.suffix}")
             os.replace(target, outgoing)
             os.replace(partial, target)
             shutil.rmtree(outgoing, ignore_errors=True)
@@ -185,7 +200,7 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
 def _partial_sibling(target: Path) -> Iterator[Path]:
     """Yield an unused hidden path beside ``target`` and remove what is left there at the end."""
     owner = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    partial = target.with_name(f".{target.stem}.{_HOST}.{owner}.partial{target.suffix}")
+    partial = target.with_name(f".{target.stem}.{HOST}.{owner}.partial{target.suffix}")
     try:
         with _explaining(target, partial):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -209,7 +224,7 @@ def _explaining(target: Path, partial: Path | None = None) -> Iterator[None]:
 
 def _remove_abandoned(target: Path) -> None:
     """Remove what processes of this machine left beside ``target`` when they were killed."""
-    prefix, suffix = f".{target.stem}.{_HOST}.", f".partial{target.suffix}"
+    prefix, suffix = f".{target.stem}.{HOST}.", f".partial{target.suffix}"
     for file in target.parent.glob(f"{glob.escape(prefix)}*{glob.escape(suffix)}"):
         process = file.name.removeprefix(prefix).partition("-")[0]
         if process.isdigit() and not _is_running(int(process)):
@@ -352,7 +367,7 @@ def read_json(path: str | os.PathLike) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"{path} does not exist: make it first or correct the path.") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise DataError(
             f"{path} cannot be read as JSON ({error}): delete it and make it again."
         ) from error

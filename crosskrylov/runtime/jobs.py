@@ -4,11 +4,13 @@ import inspect
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from crosskrylov.errors import CrosskrylovError
+from crosskrylov.errors import CodeError, CrosskrylovError
+from crosskrylov.runtime.files import file_sha256
+from crosskrylov.runtime.presence import at_work
 
 
 class _OneSentence(logging.Formatter):
@@ -19,6 +21,17 @@ class _OneSentence(logging.Formatter):
         if not expected:
             return super().format(record)
         return f"{record.levelname}: {record.exc_info[1]}"
+
+
+class _LogFile(logging.FileHandler):
+    """A log file that is allowed to end early: on a full disk the sentence on stderr is enough."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (logging's name)
+        """Say nothing, where logging would print a traceback of its own for every record."""
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
 
 
 @contextmanager
@@ -42,10 +55,16 @@ def logged(path: str | os.PathLike) -> Iterator[logging.Logger]:
     Raises
     ------
     SystemExit
-        With status 1 after any `Exception` in the body.
+        With status 1 after any `Exception` in the body, or if there can be no log file.
     """
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    log_file = logging.FileHandler(path, mode="w", encoding="utf-8")
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        log_file = _LogFile(path, mode="w", encoding="utf-8")
+    except OSError as error:
+        raise SystemExit(
+            f"ERROR: Cannot write {path}: {error.strerror}; make room or give permission, and run "
+            "again."
+        ) from None
     log_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     console = logging.StreamHandler()
     console.setFormatter(_OneSentence("%(levelname)s: %(message)s"))
@@ -86,6 +105,11 @@ def run_job(main: Callable, job: Any) -> None:
 
     An input that a rule leaves out takes the parameter's default.
 
+    The script and the rule's input ``library``, the modules behind it, have to be at the end what
+    they were at the beginning: the results would be newer than an edit that they do not know of,
+    and Snakemake would find nothing to do.  The job fails instead, Snakemake removes its outputs,
+    and the next run makes them with the new code.
+
     Parameters
     ----------
     main : callable
@@ -98,8 +122,29 @@ def run_job(main: Callable, job: Any) -> None:
     SystemExit
         With status 1 after any exception, a parameter without a value among them.
     """
-    with logged(job.log[0]) as logger:
+    with logged(job.log[0]) as logger, at_work(str(job.log[0])):
+        code = _code_files(main, job)
+        before = {file: _digest(file) for file in code}
         main(**_arguments(main, job, logger))
+        changed = [file for file in code if _digest(file) != before[file]]
+        if changed:
+            raise CodeError(
+                f"{', '.join(changed)} changed while the job ran, which worked with the code from "
+                "before: run snakemake again to make its results with the new one."
+            )
+
+
+def _code_files(main: Callable, job: Any) -> list[str]:
+    """Return the script (Snakemake runs a copy, but says where it is from) and its modules."""
+    script = main.__globals__.get("__file__")
+    return [*_several(_named(job, "input").get("library", [])), *([str(script)] if script else [])]
+
+
+def _digest(file: str) -> str | None:
+    try:
+        return file_sha256(file)
+    except OSError:
+        return None  # removed
 
 
 def _arguments(main: Callable, job: Any, logger: logging.Logger) -> dict[str, Any]:

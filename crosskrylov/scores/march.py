@@ -18,9 +18,13 @@ from crosskrylov.equation.stencil import score
 from crosskrylov.errors import ConfigError, DataError, ShapeError
 from crosskrylov.scores.march_options import MarchOptions
 from crosskrylov.solvers.base import LinearSolver, LinearSystems, check_finite, check_residuals
-from crosskrylov.solvers.kernels.residuals import norms, to_numpy
+from crosskrylov.solvers.kernels.residuals import norms, relative_residuals, to_numpy
 
 Array = Any
+
+#: What a march spends its time on: the coefficients, the solver's format, work shared by images,
+#: the rest of the solver, and the true residuals with the change of the iterate.
+PHASES = ("assembly", "conversion", "setup", "solve", "check")
 
 
 @dataclass
@@ -35,13 +39,12 @@ class Trajectory:
         Stored time steps (0 is the initial state).
     times : ndarray, shape (S,)
         Their times.
-    picard_iterations, solver_iterations, fallbacks : ndarrays of int, shape (time_steps, N)
+    picard_iterations, solver_iterations, fallbacks : ndarrays of int, shape (steps marched, N)
         Nonlinear iterations, Krylov iterations summed over them, and systems that fell back.
-    max_residual, picard_change : ndarrays, shape (time_steps, N)
+    max_residual, picard_change : ndarrays, shape (steps marched, N)
         Largest true relative residual of the step's systems; last relative change of the iterate.
     seconds : dict of str to float
-        Wall-clock by phase: assembly, conversion (to the solver's format), setup (work shared by
-        images), solve (the rest of the solver), check (true residuals).
+        Wall-clock of each of the `PHASES`.
     """
 
     log_density: Array
@@ -65,12 +68,44 @@ def _relative_change(new: Array, old: Array) -> np.ndarray:
     return change / np.maximum(scale, 1e-12)
 
 
-def _stored_steps(problem: FokkerPlanckProblem, stored_steps: Sequence[int] | None) -> np.ndarray:
-    steps = np.arange(problem.time_steps + 1) if stored_steps is None else np.array(stored_steps)
+@dataclass(frozen=True)
+class Window:
+    """Consecutive time steps of a march, when not all of it is wanted.
+
+    Attributes
+    ----------
+    first, last : int
+        Its first and last time step, from 1.
+    older : array, shape (N, H, W), optional
+        Log-density of step ``first - 2``, which the extrapolated start asks for.
+    """
+
+    first: int
+    last: int
+    older: Array | None = None
+
+    @property
+    def n_steps(self) -> int:
+        """Number of its time steps."""
+        return self.last - self.first + 1
+
+    def check(self, time_steps: int) -> None:
+        """Raise ConfigError unless the window lies in a march of ``time_steps`` steps."""
+        if not 1 <= self.first <= self.last <= time_steps:
+            raise ConfigError(
+                f"The window of the time steps {self.first} to {self.last} does not lie in the "
+                f"march, which has the steps 1 to {time_steps}: correct the window or raise "
+                "equation.time_steps."
+            )
+
+
+def _stored_steps(window: Window, stored_steps: Sequence[int] | None) -> np.ndarray:
+    before = window.first - 1
+    steps = np.arange(before, window.last + 1) if stored_steps is None else np.array(stored_steps)
     steps = np.unique(steps.astype(int))
-    if steps.size == 0 or steps[0] < 0 or steps[-1] > problem.time_steps:
+    if steps.size == 0 or steps[0] < before or steps[-1] > window.last:
         raise ConfigError(
-            f"stored steps must lie in 0..{problem.time_steps} (the number of time steps); found "
+            f"stored steps must lie in {before}..{window.last} (the number of time steps); found "
             f"{steps.tolist()[:20]}."
         )
     return steps
@@ -86,6 +121,7 @@ def march(
     stored_steps: Sequence[int] | None = None,
     observe: Callable[[LinearSystems, Array], None] | None = None,
     progress: Callable[[int], None] | None = None,
+    window: Window | None = None,
 ) -> Trajectory:
     """March all images from t = 0 to T, solving every linear system with ``solver``.
 
@@ -107,6 +143,9 @@ def march(
         Called with the systems and their solutions after every solve (the bank of systems, tests).
     progress : callable, optional
         Called with the number of the step just finished.
+    window : Window, optional
+        March these time steps only; ``log_density`` is then the state before the first of them, and
+        the counts of the trajectory have a row for each of them.
 
     Returns
     -------
@@ -114,6 +153,8 @@ def march(
 
     Raises
     ------
+    ConfigError
+        If the window or a step to keep lies outside the march.
     ConvergenceError
         If a system misses ``options.tolerance``.
     DataError
@@ -131,24 +172,26 @@ def march(
     if not bool(xp.all(finite)):
         image = next(i for i in range(finite.shape[0]) if not bool(finite[i]))
         raise DataError(f"The initial log-density of image {image} is not finite; check the image.")
-    steps = _stored_steps(problem, stored_steps)
-    n_images, n_steps = int(log_density.shape[0]), problem.time_steps
+    window = window or Window(1, problem.time_steps)
+    window.check(problem.time_steps)
+    steps = _stored_steps(window, stored_steps)
+    n_images, n_steps = int(log_density.shape[0]), window.n_steps
     store = xp.empty(
         (n_images, len(steps), *expected), dtype=log_density.dtype, device=device(log_density)
     )
-    if steps[0] == 0:
+    if steps[0] == window.first - 1:
         store[:, 0] = log_density
     counts = {
         name: np.zeros((n_steps, n_images), dtype=np.int32) for name in ("picard", "solver", "fall")
     }
     worst = {name: np.zeros((n_steps, n_images)) for name in ("residual", "change")}
-    seconds = dict.fromkeys(("assembly", "conversion", "setup", "solve", "check"), 0.0)
+    seconds = dict.fromkeys(PHASES, 0.0)
 
     started = time.perf_counter()
     solver.prepare(problem, log_density, seeds)
     seconds["setup"] += time.perf_counter() - started
-    previous, older = log_density, None
-    for step in range(1, n_steps + 1):
+    previous, older = log_density, window.older
+    for step in range(window.first, window.last + 1):
         extrapolate = options.start == "extrapolated" and older is not None
         iterate = 2 * previous - older if extrapolate else xp.asarray(previous, copy=True)
         active = np.arange(n_images)
@@ -173,12 +216,15 @@ def march(
             seconds["solve"] += spent - systems.conversion_seconds - solution.setup_seconds
 
             clock = time.perf_counter()
-            residuals = check_residuals(systems, solution.x, solver.name)
+            if solver.states_tolerance:
+                residuals = check_residuals(systems, solution.x, solver.name)
+            else:
+                residuals = relative_residuals(systems.matrix, systems.rhs, solution.x)
             change = _relative_change(solution.x, current)
             seconds["check"] += time.perf_counter() - clock
             if observe is not None:
                 observe(systems, solution.x)
-            row = step - 1
+            row = step - window.first
             counts["picard"][row, active] += 1
             counts["solver"][row, active] += solution.iterations
             counts["fall"][row, active] += solution.fallbacks

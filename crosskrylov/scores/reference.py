@@ -13,6 +13,11 @@ from crosskrylov.errors import DataError
 TIME_REFINEMENT = 4
 
 
+def reference_method(problem: FokkerPlanckProblem) -> str:
+    """Return the engine that `reference_log_density` uses for a problem."""
+    return "exact_transform" if problem.drift is None else "density_form"
+
+
 def reference_log_density(
     problem: FokkerPlanckProblem, log_density: np.ndarray, steps: Sequence[int]
 ) -> np.ndarray:
@@ -35,7 +40,7 @@ def reference_log_density(
     ndarray, float64, shape (N, S, H, W)
     """
     steps = np.asarray(steps, dtype=int)
-    if problem.drift is None:
+    if reference_method(problem) == "exact_transform":
         return exact_log_density(problem, log_density, steps * problem.time_step)
     # torch comes with it, which the exact solution can do without
     from crosskrylov.scores.engines.density_form import DensityForm

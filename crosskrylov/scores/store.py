@@ -44,6 +44,9 @@ _CHUNK = re.compile(r"chunk-(\d{5,})\.(npy|json)")
 #: What a writer that was killed leaves behind.
 LEFTOVER = re.compile(r"\.(chunk-\d{5,}|manifest|names)\..+\.partial\.(npy|json)")
 
+#: Chunks that are kept open while they are read.
+_MAPS = 256
+
 #: Keys of a manifest and of a chunk's record, and what their values are.
 _MANIFEST_KEYS: dict[str, type | tuple] = {
     "quantity": str,
@@ -313,6 +316,15 @@ class ScoreStore:
         intact = {chunk for chunk in self.present() if self.is_intact(chunk)}
         return [chunk for chunk in range(self.n_chunks) if chunk not in intact]
 
+    def __getstate__(self) -> dict[str, Any]:
+        # a worker of a loader opens the files itself: a memory map travels as all that it shows
+        return {key: value for key, value in self.__dict__.items() if key != "_maps"}
+
+    @cached_property
+    def _maps(self) -> dict[int, tuple[tuple, np.ndarray]]:
+        """Memory maps that are open, with the version of their file."""
+        return {}
+
     @cached_property
     def _sizes(self) -> dict[int, int]:
         return {}  # images of the chunks whose records were looked at
@@ -348,6 +360,11 @@ class ScoreStore:
     def _mapped(self, chunk: int, n_images: int) -> np.ndarray:
         path = self.array_path(chunk)
         try:
+            # opening costs more than reading an image; a chunk made anew is another file
+            found = path.stat()
+            version = (found.st_ino, found.st_mtime_ns, n_images)
+            if self._maps.get(chunk, (None,))[0] == version:
+                return self._maps[chunk][1]
             values = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError, SyntaxError) as error:
             raise DataError(
@@ -361,6 +378,9 @@ class ScoreStore:
                 f"{expected} and {self.manifest['dtype']} were expected: run the pre-computation "
                 "again."
             )
+        if len(self._maps) >= _MAPS:
+            self._maps.clear()
+        self._maps[chunk] = version, values
         return values
 
     # --- reading ---------------------------------------------------------------------------------
@@ -373,6 +393,12 @@ class ScoreStore:
         for position, number in enumerate(numbers):
             out[position] = self._image(number)
         return out
+
+    def at_step(self, number: int, step: int) -> np.ndarray:
+        """Return what is stored of one image at one time, ``times[step]``: [C,] [2,] H, W."""
+        values = self._image(number)
+        step_axis = 1 if self.settings["density"].get("channels") == "each" else 0
+        return np.array(values.take(step, axis=step_axis))
 
     def _numbers(self, key) -> Sequence[int]:
         """Return the image numbers that a slice, a sequence or a mask means."""
@@ -402,7 +428,9 @@ class ScoreStore:
             )
         return values[row]
 
-    def torch_dataset(self, images=False, labels: bool = False) -> "ScoreDataset":
+    def torch_dataset(
+        self, images=False, labels: bool = False, one_step: bool = False
+    ) -> "ScoreDataset":
         """Return the scores as a dataset of torch, image by image, without those that failed.
 
         Parameters
@@ -412,10 +440,13 @@ class ScoreStore:
             from where it was read then; or name where the images are now (arrays have to be given).
         labels : bool
             Whether items end with the label.
+        one_step : bool
+            Draw one of the stored steps for an item, by torch's generator: in place of all scores
+            [S, 2, H, W] an item has a time and the score at it [2, H, W].
         """
         from crosskrylov.scores.torch_dataset import ScoreDataset  # needs torch
 
-        return ScoreDataset(self, images, labels)
+        return ScoreDataset(self, images, labels, one_step)
 
     def summary(self) -> dict[str, Any]:
         """Return what ran, how long it took and how exact it is, over all present chunks.

@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 class ScoreDataset(Dataset):
     """Scores [S, 2, H, W] of the images that have some, with their image before and label after.
 
-    An item is the scores, or a tuple of what was asked for: image, scores, label.
+    An item is the scores, or a tuple of what was asked for: image, scores, label.  With
+    ``one_step``, the scores are two entries: the time of a drawn step, and the score [2, H, W].
 
     Parameters
     ----------
     store : ScoreStore
     images : bool, or what `crosskrylov.precompute_scores` takes
         See `ScoreStore.torch_dataset`.
-    labels : bool
+    labels, one_step : bool
 
     Attributes
     ----------
@@ -37,18 +38,25 @@ class ScoreDataset(Dataset):
         read, if it is only then that an image shows it).
     """
 
-    def __init__(self, store: "ScoreStore", images: Any = False, labels: bool = False):
+    def __init__(
+        self, store: "ScoreStore", images: Any = False, labels: bool = False, one_step: bool = False
+    ):
         failed = [failure["image"] for failure in store.failures]
         self.numbers = np.setdiff1d(np.arange(len(store)), failed)
         self._store, self._labels = store, store.labels if labels else None
         self._images = None if images is False else _images_of(store, images)
+        self._times = torch.as_tensor(store.times, dtype=torch.float32) if one_step else None
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     def __getitem__(self, item: int):
         number = int(self.numbers[item])
-        found = [torch.from_numpy(self._store[number])]
+        if self._times is None:
+            found = [torch.from_numpy(self._store[number])]
+        else:
+            step = int(torch.randint(len(self._times), ()))
+            found = [self._times[step], torch.from_numpy(self._store.at_step(number, step))]
         if self._images is not None:
             found.insert(0, self._picture(number))
         if self._labels is not None:

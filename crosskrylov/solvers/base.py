@@ -106,10 +106,17 @@ class LinearSolver(ABC):
 
     Subclasses set ``family`` and implement `solve`; solvers that keep state between systems (a
     seed's subspace, a factorisation) reset it in `prepare`, which the march calls once.
+
+    Attributes
+    ----------
+    states_tolerance : bool
+        Whether solutions meet ``systems.tolerance``, which the march then holds the solver to.  One
+        that says False stops where its method ends; its residuals are reported as they are.
     """
 
     name: ClassVar[str]
     family: ClassVar[str]
+    states_tolerance: ClassVar[bool] = True
 
     def prepare(self, problem: FokkerPlanckProblem, log_density: Array, seeds=None) -> None:
         """Reset the state before a march (or before a bank of systems).

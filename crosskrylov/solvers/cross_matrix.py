@@ -16,6 +16,7 @@ from crosskrylov.solvers.kernels.split_products import (
     projection_coefficients,
 )
 from crosskrylov.solvers.kernels.subspace import check_dimension
+from crosskrylov.solvers.kernels.work import count
 from crosskrylov.solvers.refinement import Refinement, check_choice, require_numpy
 
 
@@ -230,6 +231,7 @@ class CrossMatrixSolver(LinearSolver):
     def _project(self, systems):
         x = systems.start.copy()
         residual = systems.rhs - systems.matrix.apply(x)
+        count(products=len(systems))
         which = self._space_of(systems) if self.dimension else np.zeros(len(systems), dtype=int)
         unsolved = is_unsolved(systems, residual)
         for space in np.unique(which[unsolved]):
@@ -261,5 +263,6 @@ class CrossMatrixSolver(LinearSolver):
         if extra is not None:
             step += np.einsum("br,brhw->bhw", y[:, products.size :], extra)
         gained = norms(residual - systems.matrix.apply(step)) < norms(residual)
+        count(products=len(systems), vectors=y.size)
         step[~gained] = 0.0
         return step

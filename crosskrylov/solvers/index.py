@@ -1,6 +1,7 @@
 """Names, families, files and options of the solvers, found in this folder without import."""
 
 import ast
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -77,10 +78,9 @@ def solver_entry(method: str, folder: Path = SOLVERS_FOLDER) -> SolverEntry:
         return SolverEntry(family, file, module_name, class_name)
     known = registered_solvers(folder)
     if method not in known:
-        raise ConfigError(
-            f"Solver method {method!r} is unknown{did_you_mean(method, known)}; available are "
-            f"{', '.join(sorted(known))}."
-        )
+        guess = did_you_mean(method, known)
+        available = "" if guess else f"; available are {', '.join(sorted(known))}"
+        raise ConfigError(f"Solver method {method!r} is unknown{guess}{available}.")
     return known[method]
 
 
@@ -92,6 +92,44 @@ def solver_options(method: str) -> dict[str, Any] | None:
     """
     entry = solver_entry(method)
     return _options(entry.file, entry.attribute)
+
+
+def published_methods(solvers: Mapping[str, Mapping]) -> dict[str, str]:
+    """Return the method of every configured solver; dimension 0 is a control, which has none.
+
+    Parameters
+    ----------
+    solvers : mapping
+        Name to {"method", "options"}.
+    """
+    return {
+        name: "" if entry["options"].get("dimension") == 0 else entry["method"]
+        for name, entry in solvers.items()
+    }
+
+
+def controls(solvers: Mapping[str, Mapping]) -> dict[str, str]:
+    """Return, for every solver that projects, the one that is the same without the projection.
+
+    That is the solver of the same method and options whose ``dimension`` is 0; solvers without such
+    a control are left out.
+
+    Parameters
+    ----------
+    solvers : mapping
+        Name to {"method", "options"}.
+    """
+    found = {}
+    for control, its in solvers.items():
+        if its["options"].get("dimension") != 0:
+            continue
+        defaults = solver_options(its["method"]) or {}
+        for name, entry in solvers.items():
+            options = defaults | dict(entry["options"])
+            same = options | {"dimension": 0} == defaults | dict(its["options"])
+            if entry["method"] == its["method"] and options.get("dimension") and same:
+                found[name] = control
+    return found
 
 
 @cache

@@ -20,19 +20,28 @@ from crosskrylov.solvers.refinement import check_choice
 
 #: What each method does, for tables and messages.
 METHODS = {
-    "spsolve": "one sparse LU per matrix (SuperLU)",
+    "spsolve": "one sparse LU per matrix (SuperLU, ordered by columns)",
+    "superlu": "one sparse LU per matrix (SuperLU, ordered by the pattern of A + A')",
     "bicgstab": "Bi-CGSTAB from zero",
     "warm_bicgstab": "Bi-CGSTAB from the solution before",
     "gmres": "restarted GMRES from zero",
+    "ilu_bicgstab": "Bi-CGSTAB from zero, preconditioned by an incomplete LU of each matrix",
     "lu_of_one": "Krylov iteration preconditioned by the LU of one of the matrices",
     "lu_of_mean": "Krylov iteration preconditioned by the LU of the mean matrix",
     "recycled_gcrot": "GCROT(m, k), directions recycled in the order given",
     "sorted_recycled_gcrot": "GCROT(m, k), directions recycled along a chain of like matrices",
     "galerkin": "Krylov iteration from the projection onto the latest solutions",
+    "galerkin_of_one": "Krylov iteration from the projection onto one matrix's Krylov space",
+    "galerkin_of_several": "Krylov iteration from the projection onto several Krylov spaces",
     "pod": "Krylov iteration from the projection onto the leading modes of all solutions so far",
 }
+#: Methods that treat every system on its own, factorisations among them.
+UNSHARED = ("spsolve", "superlu", "bicgstab", "gmres", "ilu_bicgstab")
+DIRECT = ("spsolve", "superlu")
 ON_MISS = ("raise", "spsolve", "keep")
 _RESTARTS = 3
+# An incomplete LU drops entries below this share of their column; it may hold ten times A's.
+_ILU = {"drop_tol": 1e-3, "fill_factor": 10.0, "permc_spec": "MMD_AT_PLUS_A"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,8 @@ class ManySolutions:
     relative_residuals : ndarray, shape (N,)
         ``||b - A x||_2 / ||b||_2`` recomputed from x; 0 for a zero right-hand side.
     products : ndarray of int, shape (N,)
-        Products with A, residuals of starting values aside; 0 for a direct solver.
+        Products with A; 0 for a direct solver.  Residuals of starting values and the products of
+        the setup are not in them.
     converged : ndarray of bool, shape (N,)
         Whether the relative residual is within the tolerance.
     fallbacks : ndarray of bool, shape (N,)
@@ -80,6 +90,7 @@ class _Settings:
     k: int
     max_products: int
     preconditioner: Any = None
+    basis: np.ndarray | None = None
     before: np.ndarray | None = None
     carried: np.ndarray | None = None
     solutions: list[np.ndarray] = field(default_factory=list)
@@ -96,6 +107,7 @@ def solve_many(
     restart: int = 30,
     m: int = 20,
     k: int = 10,
+    seeds: int = 4,
     max_products: int = 2000,
     on_miss: str = "raise",
 ) -> ManySolutions:
@@ -115,14 +127,19 @@ def solve_many(
     tol : float
         True relative residual to reach, between 0 and 1.
     krylov : {"bicgstab", "gmres"}
-        Iteration of "lu_of_one", "lu_of_mean", "galerkin" and "pod".
+        Iteration of "lu_of_one", "lu_of_mean", the three Galerkin methods and "pod".
     reference : int
-        Position of the matrix that "lu_of_one" factorises.
+        Position of the matrix that "lu_of_one" factorises and "galerkin_of_one" takes its space
+        from.
     restart : int
         Dimension of GMRES's space.
     m, k : int
         GCROT: inner iterations of a cycle, and directions kept.  "galerkin" projects onto the
-        latest k solutions, "pod" onto the k leading modes.
+        latest k solutions, "pod" onto the k leading modes, "galerkin_of_one" onto K_m(A, b) of one
+        system, "galerkin_of_several" onto the sum of those of ``seeds`` systems, evenly spaced
+        along a chain of like matrices.
+    seeds : int
+        Systems behind "galerkin_of_several", or all where there are fewer.
     max_products : int
         Most products with A per system; a cycle that has begun is finished.
     on_miss : {"raise", "spsolve", "keep"}
@@ -152,10 +169,12 @@ def solve_many(
         raise ConfigError(f"The option tol is {tol!r}; it must lie between 0 and 1.")
     check_choice("krylov", krylov, ("bicgstab", "gmres"))
     check_choice("on_miss", on_miss, ON_MISS)
-    for name, value in (("restart", restart), ("m", m), ("k", k), ("max_products", max_products)):
+    for name, value in (("restart", restart), ("m", m), ("k", k), ("seeds", seeds),
+                        ("max_products", max_products)):  # fmt: skip
         check_option(name, value, 1)
     matrices, rhs = _checked(matrices, rhs)
-    if method == "lu_of_one" and not 0 <= check_option("reference", reference, 0) < len(matrices):
+    of_one = method in ("lu_of_one", "galerkin_of_one")
+    if of_one and not 0 <= check_option("reference", reference, 0) < len(matrices):
         raise ConfigError(
             f"The option reference is {reference}, but there are {len(matrices)} matrices; it must "
             "be the position of one of them."
@@ -169,6 +188,12 @@ def solve_many(
         settings.preconditioner = _factors(matrices[reference], f"Matrix {reference}")
     elif method == "lu_of_mean":
         settings.preconditioner = _factors(_mean(matrices), "The mean of the matrices")
+    elif method == "galerkin_of_one":
+        settings.basis = _krylov_spaces(matrices, rhs, [reference], m)
+    elif method == "galerkin_of_several":
+        places = np.linspace(0, len(order) - 1, min(seeds, len(order))).round().astype(int)
+        chosen = _chain(matrices)[places]
+        settings.basis = _krylov_spaces(matrices, rhs, chosen, m)
     setup = time.perf_counter() - clock
 
     solve = _SOLVE[method]
@@ -183,7 +208,7 @@ def solve_many(
         x[i], products[i] = solve(matrices[i], rhs[i], settings, i)
         seconds[i] = time.perf_counter() - clock
         relative[i] = np.linalg.norm(rhs[i] - matrices[i] @ x[i]) / scale
-        if not relative[i] <= tol and on_miss == "spsolve" and method != "spsolve":
+        if not relative[i] <= tol and on_miss == "spsolve" and method not in DIRECT:
             clock = time.perf_counter()
             x[i], fallbacks[i] = _direct(matrices[i], rhs[i], i), True
             seconds[i] += time.perf_counter() - clock
@@ -282,19 +307,52 @@ def _singular(what) -> DataError:
     )
 
 
-def _direct(matrix, rhs, position):
-    return spsolve_or_raise(matrix, rhs, _singular(f"Matrix {position}"))
+def _direct(matrix, rhs, position, permc_spec="COLAMD"):
+    return spsolve_or_raise(matrix, rhs, _singular(f"Matrix {position}"), permc_spec)
 
 
-def _factors(matrix, what):
+def _factors(matrix, what, incomplete=False):
     try:
-        factors = spla.splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A")
+        factors = (
+            spla.spilu(matrix.tocsc(), **_ILU)
+            if incomplete
+            else spla.splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A")
+        )
     except RuntimeError as error:
         raise _singular(what) from error
     return spla.LinearOperator(matrix.shape, matvec=factors.solve, dtype=matrix.dtype)
 
 
-def _iterate(matrix, rhs, start, settings, krylov):
+def _krylov_spaces(matrices, rhs, chosen, m):
+    """Return an orthonormal basis (n, j) of the sum of K_m(A_s, b_s) over the chosen systems."""
+    spaces = [_arnoldi(matrices[s], rhs[s], m) for s in chosen]
+    return spaces[0] if len(spaces) == 1 else _independent(np.hstack(spaces), 1e-8)
+
+
+def _arnoldi(matrix, start, m):
+    """Return an orthonormal basis (n, j), j <= m, of K_m(A, start); Gram-Schmidt done twice."""
+    vectors = np.zeros((min(m, len(start)), len(start)), dtype=matrix.dtype)
+    vector = start
+    for j in range(len(vectors)):
+        before = np.linalg.norm(vector)
+        for _ in range(2):
+            vector = vector - vectors[:j].T @ (vectors[:j].conj() @ vector)
+        size = np.linalg.norm(vector)
+        if not size > 1e-12 * before:  # the space is exhausted
+            return vectors[:j].T
+        vectors[j] = vector / size
+        vector = matrix @ vectors[j]
+    return vectors.T
+
+
+def _independent(columns, tolerance):
+    """Return an orthonormal basis of the columns' span, nearly dependent directions left out."""
+    basis, r, _ = scipy.linalg.qr(columns, mode="economic", pivoting=True)
+    size = np.abs(np.diag(r))
+    return basis[:, size > tolerance * size[0]]
+
+
+def _iterate(matrix, rhs, start, settings, krylov, preconditioner=None):
     """Return (x, products) of an iteration that starts again from true residuals."""
     x = np.zeros_like(rhs) if start is None else start.copy()
     goal = (1.0 - 1e-3) * settings.tol * np.linalg.norm(rhs)
@@ -304,7 +362,7 @@ def _iterate(matrix, rhs, start, settings, krylov):
         left = settings.max_products - counted.products
         if size <= goal or left <= 0:
             break
-        options = {"rtol": 0.0, "atol": goal, "M": settings.preconditioner}
+        options = {"rtol": 0.0, "atol": goal, "M": preconditioner}
         if krylov == "gmres":
             restart = min(settings.restart, len(rhs), left)
             step, _ = spla.gmres(
@@ -325,6 +383,10 @@ def _spsolve(matrix, rhs, settings, position):
     return _direct(matrix, rhs, position), 0
 
 
+def _superlu(matrix, rhs, settings, position):
+    return _direct(matrix, rhs, position, "MMD_AT_PLUS_A"), 0
+
+
 def _bicgstab(matrix, rhs, settings, position):
     return _iterate(matrix, rhs, None, settings, "bicgstab")
 
@@ -333,12 +395,19 @@ def _gmres(matrix, rhs, settings, position):
     return _iterate(matrix, rhs, None, settings, "gmres")
 
 
+def _ilu(matrix, rhs, settings, position):
+    factors = _factors(matrix, f"Matrix {position}", incomplete=True)
+    return _iterate(matrix, rhs, None, settings, "bicgstab", factors)
+
+
 def _warm(matrix, rhs, settings, position):
     return _iterate(matrix, rhs, settings.before, settings, "bicgstab")
 
 
 def _preconditioned(matrix, rhs, settings, position):
-    return _iterate(matrix, rhs, settings.before, settings, settings.krylov)
+    return _iterate(
+        matrix, rhs, settings.before, settings, settings.krylov, settings.preconditioner
+    )
 
 
 def _gcrot(matrix, rhs, settings, position):
@@ -355,10 +424,11 @@ def _gcrot(matrix, rhs, settings, position):
     return start + step, products
 
 
-def _projected(matrix, rhs, settings, position, basis):
+def _projected(matrix, rhs, settings, basis):
     """Galerkin on a basis (n, j) from the solution before, then the iteration."""
     start, products = settings.before, 0
-    if start is not None:
+    if basis is not None and basis.shape[1]:
+        start = np.zeros_like(rhs) if start is None else start
         image, residual = matrix @ basis, rhs - matrix @ start
         products = basis.shape[1]
         small = basis.conj().T @ image
@@ -366,20 +436,24 @@ def _projected(matrix, rhs, settings, position, basis):
         if np.linalg.norm(residual - image @ y) < np.linalg.norm(residual):
             start = start + basis @ y
     x, own = _iterate(matrix, rhs, start, settings, settings.krylov)
-    settings.solutions.append(x)
     return x, products + own
+
+
+def _kept(solved, settings):
+    settings.solutions.append(solved[0])
+    return solved
 
 
 def _galerkin(matrix, rhs, settings, position):
     settings.solutions = settings.solutions[-settings.k :]
     basis = None
     if settings.solutions:
-        basis, r, _ = scipy.linalg.qr(
-            np.array(settings.solutions).T, mode="economic", pivoting=True
-        )
-        size = np.abs(np.diag(r))
-        basis = basis[:, size > 1e-12 * size[0]]
-    return _projected(matrix, rhs, settings, position, basis)
+        basis = _independent(np.array(settings.solutions).T, 1e-12)
+    return _kept(_projected(matrix, rhs, settings, basis), settings)
+
+
+def _galerkin_of_seeds(matrix, rhs, settings, position):
+    return _projected(matrix, rhs, settings, settings.basis)
 
 
 def _pod(matrix, rhs, settings, position):
@@ -387,18 +461,22 @@ def _pod(matrix, rhs, settings, position):
     if settings.solutions:
         modes, size, _ = np.linalg.svd(np.array(settings.solutions).T, full_matrices=False)
         basis = modes[:, : settings.k][:, size[: settings.k] > 1e-12 * size[0]]
-    return _projected(matrix, rhs, settings, position, basis)
+    return _kept(_projected(matrix, rhs, settings, basis), settings)
 
 
 _SOLVE: dict[str, Callable] = {
     "spsolve": _spsolve,
+    "superlu": _superlu,
     "bicgstab": _bicgstab,
     "warm_bicgstab": _warm,
     "gmres": _gmres,
+    "ilu_bicgstab": _ilu,
     "lu_of_one": _preconditioned,
     "lu_of_mean": _preconditioned,
     "recycled_gcrot": _gcrot,
     "sorted_recycled_gcrot": _gcrot,
     "galerkin": _galerkin,
+    "galerkin_of_one": _galerkin_of_seeds,
+    "galerkin_of_several": _galerkin_of_seeds,
     "pod": _pod,
 }

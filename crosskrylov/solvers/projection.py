@@ -10,11 +10,16 @@ from crosskrylov.solvers.cross_matrix import (
     missing_seed,
     seed_positions,
 )
+from crosskrylov.solvers.kernels.growing import grow_space
+from crosskrylov.solvers.kernels.residuals import norms
 from crosskrylov.solvers.kernels.split_products import SplitProducts
-from crosskrylov.solvers.kernels.subspace import arnoldi, joint_basis
+from crosskrylov.solvers.kernels.subspace import KrylovBases, arnoldi, joint_basis
+from crosskrylov.solvers.kernels.work import count
 from crosskrylov.solvers.refinement import check_choice
 
 REBUILDS = ("step", "iteration")
+# The march checks with another product, which rounds differently.
+_MARGIN = 1.0 - 1e-3
 
 
 @register("cross_matrix_galerkin", family="cross-matrix")
@@ -38,17 +43,41 @@ class CrossMatrixGalerkin(CrossMatrixSolver):
         every iteration in which the seed still takes part.
     refresh_steps : int
         Build new bases every so many time steps (1: in every step, published).
+    grow : bool
+        Let every seed's space grow until the seed's own system meets the tolerance (Eq. 21b), at
+        most to ``dimension``, in place of m = ``dimension`` for all.
     **options
         See `CrossMatrixSolver`.
+
+    Attributes
+    ----------
+    joint : bool
+        Whether one space of all seeds serves every image.
+    dimensions : list of int
+        Dimension of every seed's space that was built since `prepare`, for studies.
     """
 
+    joint = False
+
     def __init__(
-        self, dimension: int = 20, rebuild: str = "step", refresh_steps: int = 1, **options
+        self,
+        dimension: int = 20,
+        rebuild: str = "step",
+        refresh_steps: int = 1,
+        grow: bool = False,
+        **options,
     ):
         super().__init__(dimension, **options)
+        check_choice("grow", grow, (False, True))
+        self.grow = grow
         check_choice("rebuild", rebuild, REBUILDS)
         self.rebuild = rebuild
         self.refresh_steps = check_option("refresh_steps", refresh_steps, 1)
+
+    def prepare(self, problem, log_density, seeds=None) -> None:
+        """Take the seed assignment and forget all subspaces."""
+        super().prepare(problem, log_density, seeds)
+        self.dimensions: list[int] = []
 
     def _update(self, systems):
         new_step = self._step is None or not (
@@ -69,17 +98,36 @@ class CrossMatrixGalerkin(CrossMatrixSolver):
                 raise missing_seed(self._seeds, which, systems, self.name)
 
     def _build(self, seeds: LinearSystems, present: np.ndarray) -> None:
-        bases = self._bases(seeds)
-        for position, which in enumerate(present):
-            self._spaces[which] = SplitProducts(
-                bases.basis(position),
-                seeds.matrix.take(position),
-                bases.images[position, : bases.sizes[position]],
-            )
+        for position, (which, (basis, image)) in enumerate(zip(present, self._seed_spaces(seeds))):
+            self._spaces[which] = SplitProducts(basis, seeds.matrix.take(position), image)
 
-    def _bases(self, seeds):
-        residual = seeds.rhs - seeds.matrix.apply(seeds.start)
-        return arnoldi(seeds.matrix.apply, residual, self.dimension)
+    def _seed_spaces(self, seeds: LinearSystems) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return every seed's basis V and A_s V, shapes (m, H, W)."""
+        if self.grow:
+            residual = self._residual(seeds)
+            goals = _MARGIN * seeds.tolerance * norms(seeds.rhs)
+            grown = [
+                grow_space(
+                    seeds.matrix.take(slice(p, p + 1)), r, goal, self.dimension, self.projection
+                )
+                for p, (r, goal) in enumerate(zip(residual, goals))
+            ]
+            spaces = [(space.basis, space.image) for space in grown]
+        else:
+            bases = self._bases(seeds)
+            spaces = [
+                (bases.basis(p), bases.images[p, :size]) for p, size in enumerate(bases.sizes)
+            ]
+        self.dimensions.extend(len(basis) for basis, _ in spaces)
+        return spaces
+
+    def _bases(self, seeds: LinearSystems) -> KrylovBases:
+        return arnoldi(seeds.matrix.apply, self._residual(seeds), self.dimension)
+
+    @staticmethod
+    def _residual(seeds):
+        count(products=len(seeds))
+        return seeds.rhs - seeds.matrix.apply(seeds.start)
 
 
 @register("cross_matrix_joint", family="cross-matrix")
@@ -102,6 +150,8 @@ class CrossMatrixJoint(CrossMatrixGalerkin):
         See `CrossMatrixGalerkin`.
     """
 
+    joint = True
+
     def __init__(self, dimension: int = 8, rank_tolerance: float = 1e-8, **options):
         super().__init__(dimension, **options)
         self.rank_tolerance = check_rank_tolerance(rank_tolerance)
@@ -115,6 +165,5 @@ class CrossMatrixJoint(CrossMatrixGalerkin):
                 return  # a seed that has converged ends the rebuilding
             absent = np.setdiff1d(np.arange(len(self._seeds.seeds)), present)
             raise missing_seed(self._seeds, absent[0], seeds, self.name)
-        bases = self._bases(seeds)
-        joint = joint_basis([bases.basis(p) for p in range(len(present))], self.rank_tolerance)
+        joint = joint_basis([basis for basis, _ in self._seed_spaces(seeds)], self.rank_tolerance)
         self._spaces = [SplitProducts(joint, seeds.matrix.mean())] * len(self._spaces)

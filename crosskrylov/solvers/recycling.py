@@ -11,11 +11,13 @@ from crosskrylov.equation.transforms import TransformCache
 from crosskrylov.errors import ConfigError
 from crosskrylov.solvers.base import LinearSolver, LinearSystems, Solution, register
 from crosskrylov.solvers.cross_matrix import check_option
+from crosskrylov.solvers.kernels.work import count
 from crosskrylov.solvers.refinement import (
     check_choice,
     finish,
     make_fallback,
     require_numpy,
+    transform_operator,
 )
 
 ORDERS = ("nearest", "given")
@@ -38,6 +40,7 @@ class CountedOperator:
 
     def _multiply(self, vector):
         self.products += 1
+        count(products=1)
         return self._matrix @ vector
 
 
@@ -96,13 +99,31 @@ def recycled_gcrot(
         except (ValueError, np.linalg.LinAlgError):  # overflow: nothing of this can be carried on
             pairs = []
             break
+        count(products=1)
         found = residual - matrix @ (correction + step)
         size = float(np.linalg.norm(found))
         history.append(size)
         if not size < history[-2]:
             break
         correction, left = correction + step, found
+    count(vectors=_vector_operations(len(carried), counted.products, m, k))
     return correction, _directions(pairs, k, carried), counted.products, history
+
+
+def _vector_operations(n_carried, products, m, k):
+    """Return the vector operations of SciPy's iteration, which does not count them.
+
+    The QR factorisation of C (pairs for Q and R, and U along with them), the first projection, and
+    in every inner iteration the orthogonalisation against C and the vectors of the cycle.
+    """
+    total = 2 * n_carried * (n_carried - 1) + n_carried * (n_carried - 1) // 2 + 3 * n_carried
+    left, kept = products - n_carried, n_carried
+    while left > 0:
+        length = min(left, m + max(k - kept, 0))
+        total += 2 * kept * length + length * (length + 1)
+        total += 2 * length + kept + 3  # the new direction and its image
+        left, kept = left - length, min(kept + 1, k)
+    return total
 
 
 def _directions(pairs, k, before):
@@ -223,6 +244,7 @@ class RecycledGcrot(LinearSolver):
                 x[position] = 0.0
                 continue
             residual = rhs - matrix @ x[position].ravel()
+            count(products=1)
             goal = _MARGIN * systems.tolerance * scale
             if np.linalg.norm(residual) <= goal:
                 continue
@@ -247,11 +269,4 @@ class RecycledGcrot(LinearSolver):
     def _preconditioner(self, systems):
         if self._transform is None:
             return None
-        transform = self._transform.get(systems.problem, systems.step, systems.rhs)
-        shape = systems.rhs.shape[1:]
-        n = systems.matrix.n_unknowns
-
-        def solve(vector):
-            return transform(vector.reshape(shape)).ravel()
-
-        return spla.LinearOperator((n, n), matvec=solve, dtype=np.float64)
+        return transform_operator(self._transform, systems)

@@ -4,13 +4,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import scipy.sparse.linalg as spla
 
 from crosskrylov.equation.stencil import FivePointStencil
+from crosskrylov.equation.transforms import TransformCache
 from crosskrylov.errors import ConfigError, ConvergenceError, DataError
 from crosskrylov.solvers.base import LinearSolver, LinearSystems, Solution, check_finite
 from crosskrylov.solvers.kernels.batched_krylov import StencilOperator, bicgstab, gmres
 from crosskrylov.solvers.kernels.operators import BLOCK_ELEMENTS, BandedOperator
 from crosskrylov.solvers.kernels.residuals import relative_residuals
+from crosskrylov.solvers.kernels.work import count
 from crosskrylov.solvers.registry import make_solver
 
 Array = Any
@@ -50,6 +53,18 @@ def operator_of(matrix: FivePointStencil) -> BandedOperator | StencilOperator:
     return (
         BandedOperator(matrix) if isinstance(matrix.center, np.ndarray) else StencilOperator(matrix)
     )
+
+
+def transform_operator(cache: TransformCache, systems: LinearSystems) -> spla.LinearOperator:
+    """Return P^-1 (Eq. 14) of the systems' step, for SciPy's solvers of one system."""
+    transform = cache.get(systems.problem, systems.step, systems.rhs)
+    shape, n = systems.rhs.shape[1:], systems.matrix.n_unknowns
+
+    def solve(vector):
+        count(preconditioned=1)
+        return transform(vector.reshape(shape)).ravel()
+
+    return spla.LinearOperator((n, n), matvec=solve, dtype=np.float64)
 
 
 def finish(
@@ -203,6 +218,7 @@ class Refinement:
         if preconditioner is not None:
 
             def shifted(fields, active):
+                count(preconditioned=len(fields))
                 return preconditioner(fields, active + block.start)
 
         operator = operator_of(systems.matrix.take(block))

@@ -92,6 +92,11 @@ class StudyData:
         return self._setting("march")
 
     @property
+    def density(self) -> dict:
+        """Section ``density``."""
+        return self._setting("density")
+
+    @property
     def solvers(self) -> dict:
         """Section ``solvers``: method and options by name."""
         return self._setting("solvers")

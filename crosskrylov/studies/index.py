@@ -18,7 +18,7 @@ class Study:
 
     Attributes
     ----------
-    name, tables, figures, needs, reads, timed, solvers, solvers_from, per, join, baseline
+    name, tables, figures, needs, reads, timed, torch, solvers, solvers_from, per, join, baseline
         What it declares, see `crosskrylov.studies.register.register`.
     module, function : str
         Where its function is.
@@ -38,6 +38,7 @@ class Study:
     needs: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     timed: bool = False
+    torch: bool = False
     solvers: tuple[str, ...] = ()
     solvers_from: str | None = None
     per: str | None = None

@@ -203,10 +203,10 @@ def seed_choice(
     },
     figures={
         "likeness": {
-            "table": "likeness_pairs",
-            "caption": "How much a projection lowers a target's residual, against two distances "
-            "between seed and target, for every ordered pair of images; ρ is Spearman's rank "  # noqa: RUF001
-            "correlation (mean and standard deviation over random seeds).",
+            "table": "likeness",
+            "caption": "How far two distances between seed and target tell what a projection "
+            "leaves of the target's residual: Spearman's rank correlation ρ over all ordered "  # noqa: RUF001
+            "pairs of images (points: random seeds), and the median that is left.",
         },
         "seed_choice": {
             "table": "seed_choice",

@@ -11,7 +11,7 @@ FILES = {
 }
 
 #: Sections of the configuration.
-SECTIONS = ("equation", "march", "solvers")
+SECTIONS = ("equation", "march", "solvers", "density")
 
 #: Modules that are imported where a study needs them: only then does it depend on them.
 READERS = {"bank": "crosskrylov.studies.bank", "seeds": "crosskrylov.scores.seeds"}

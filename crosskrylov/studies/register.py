@@ -11,6 +11,7 @@ def register(
     needs: Sequence[str] = (),
     reads: Sequence[str] = (),
     timed: bool = False,
+    torch: bool = False,
     solvers: Sequence[str] = (),
     solvers_from: str | None = None,
     per: str | None = None,
@@ -35,17 +36,20 @@ def register(
         crosskrylov/reporting/figures/studies/.
     needs : sequence of str
         What ``data`` has to offer: images, log_density, seeds, bank, exact, trajectories (of the
-        solvers of ``studies.trajectory``); equation, march, solvers (sections of the
+        solvers of ``studies.trajectory``); equation, march, solvers, density (sections of the
         configuration).  A study that needs nothing runs once, not per image set and random seed.
     reads : sequence of str
         Tables of other studies on the same images, where these are on.
     timed : bool
         The study takes times: it runs alone, with ``studies.blas_threads`` threads.
+    torch : bool
+        The study needs torch: its job runs in the environment of the training.
     solvers : sequence of str
         Methods that it always solves with.
     solvers_from : str, optional
-        Key of its section that names solvers: "method" (beside "options"), or a mapping of
-        {"method", "options"} by name.
+        Key of its section that names solvers: "method" (beside "options"), a mapping of
+        {"method", "options"} by name, or a list of names among the configured ones, null for all
+        of them (the study then needs "solvers", and gets these).
     per : {"solver"}, optional
         One job per solver of the key ``solvers`` of its section, null for all that are configured.
     join : str, optional

@@ -249,8 +249,9 @@ def amortise(table: pd.DataFrame) -> pd.DataFrame:
     figures={
         "time_to_residual": {
             "table": "time_to_residual",
-            "caption": "Time per system and iterations against the residual to reach, on the same "
-            "systems (bands: range over random seeds).",
+            "caption": "Time per system against the residual to reach, on the same systems; a row "
+            "of panels per family of solvers (bands: range over random seeds). Iterations stand in "
+            "the table.",
         }
     },
 )

@@ -136,7 +136,8 @@ def _paired(plain: np.ndarray, helped: np.ndarray) -> dict:
         "warm_start": {
             "table": "warm_start",
             "caption": "Iterations of the same refinement with and without a projection before it, "
-            "on the same systems. Below the diagonal the projection helps.",
+            "on the same systems and from the same start; below 1 the projection helps. Half an "
+            "iteration stands for none.",
         }
     },
 )

@@ -185,11 +185,17 @@ def test_solver_table_holds_every_solver_in_both_studies(folder, frozen, tmp_pat
     assert (table.max_relative_residual.dropna() <= 1e-6).all()
     iterations = marches.mean_iterations
     assert np.isnan(iterations["exact_transform"])
-    script("claims_table")(tmp_path / "solvers.tsv", None, None, tmp_path / "claims.tsv", {})
-    assert "not run" in set(read_tsv(tmp_path / "claims.tsv").verdict)
+    tables = (tmp_path / "solvers.tsv", None, None, None, tmp_path / "claims.tsv")
+    projected = {"projected": {"method": "cross_matrix_galerkin", "options": {"dimension": 4}}}
+    script("claims_table")(*tables, projected, {})
+    claims = read_tsv(tmp_path / "claims.tsv")
+    assert set(claims.verdict[claims.evidence == "not run"]) == {"undecided"}
+    saved = claims[claims.evidence == "results/tables/solvers.tsv"]
+    assert saved.metric.iloc[0] == "time saved by projected, %, end to end"
 
 
 STUDIES = {
+    "clocks": {"windows": [[1, 2]], "repeats": 2, "march_images": 2, "largest_size": {}},
     "convergence": {"time_steps": [2, 4], "sizes": [9, 17], "fine_size": 17},
     "diversity": {"dimension": 4},
     "downstream": {"variants": ["row"]},
@@ -202,13 +208,90 @@ STUDIES = {
         "time_steps": [3, 6],
         "refinements": [1, 2],
     },
+    "engine_speed": {
+        "sizes": [{"size": 8, "n_images": 2, "n_direct": 1}],
+        "engines": ["exact"],
+        "workers": [1],
+        "repeats": 2,
+        "streamed": None,
+        "random_seed": 3,
+    },
+    "loader": {
+        "sizes": [8],
+        "n_images": 8,
+        "workers": [1],
+        "repeats": 1,
+        "batch_size": 4,
+        "store_mb": 10,
+        "source": "photos",
+        "file_size": 16,
+        "seed": 0,
+    },
     "likeness": {"dimension": 4, "n_seeds": [1, 2], "random_draws": 2, "permutations": 19},
+    "frontier": {
+        "n_images": 4,
+        "solvers": {
+            "spsolve": {"method": "spsolve"},
+            "plain": {"method": "cross_matrix_galerkin", "options": {"dimension": 0}},
+            "nearest": {"method": "cross_matrix_galerkin", "grid": True},
+        },
+        "n_seeds": [1],
+        "dimensions": [4, "converged"],
+        "max_basis": 40,
+        "grid_up_to": 32,
+        "points": [],
+        "tolerance": 1e-6,
+        "tolerances": [1e-3],
+        "starts": ["zero"],
+        "densities": ["kde"],
+        "best": 1,
+        "windows": [0.0],
+        "window_steps": 2,
+        "repeats": 2,
+    },
+    "recycling": {
+        "solvers": {
+            "gmres": {"method": "gmres"},
+            "bicgstab": {"method": "bicgstab"},
+            "sorted": {"method": "recycled_gcrot", "options": {"k": 3}},
+        },
+        "gmres": "gmres",
+        "warm": "bicgstab",
+        "preconditioners": ["none", "transform"],
+        "tolerance": 1e-6,
+        "windows": [0.0],
+        "window_steps": 2,
+        "n_images": 3,
+        "repeats": 2,
+    },
+    "unrefined": {
+        "n_images": 4,
+        "solvers": {
+            "solved": {"method": "transform_bicgstab"},
+            "alone": {
+                "method": "cross_matrix_unrefined",
+                "options": {"dimension": 4},
+                "n_seeds": 2,
+            },
+        },
+        "tolerance": 1e-6,
+        "variant": "row",
+    },
     "projection_residuals": {"dimension": 4},
     "subspace_dimension": {"dimensions": [2]},
     "system_summary": {"n_conditioned": 1},
     "companion_stencil": {"n_images": 1, "variants": ["both"]},
     "image_orders": {"n_images": 1, "refinements": [1, 3, 5], "time_steps": [3, 6, 12]},
     "theory": {"dimensions": [4, 8], "tolerance": 1e-6, "n_norms": 1, "n_bins": 8},
+    "where_it_pays": {
+        "families": {"darcy": {"sizes": [8], "parameters": [0.1]}, "helmholtz": None},
+        "n_systems": 3,
+        "tolerance": 1e-6,
+        "max_products": 200,
+        "repeats": 2,
+        "random_seed": 3,
+        "methods": ["superlu", "lu_of_mean"],
+    },
     "warm_start": {
         "refiners": {"bicgstab": {"method": "bicgstab"}},
         "starts": ["previous"],
@@ -237,6 +320,7 @@ def test_study_writes_its_tables_from_what_it_declares_to_need(folder, tmp_path,
         "equation": {"equation": EQUATION},
         "march": {"march": MARCH},
         "solvers": {"solvers": SOLVERS},
+        "density": {"density": {"method": "smoothed", "bandwidth": 0.2}},
     }
     study = declared_studies()[name]
     inputs = {key: value for need in study.needs for key, value in offered[need].items()}

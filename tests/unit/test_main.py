@@ -83,7 +83,7 @@ def test_help_imports_no_numerics():
 
 def test_every_subcommand_names_a_function():
     commands = build_parser()._subparsers._group_actions[0].choices
-    assert {"precompute", "info", "show", "sample", "compare"} < set(commands)
+    assert {"precompute", "info", "show", "sample", "compare", "solve"} < set(commands)
     for parser in commands.values():
         assert callable(imported(parser.get_default("run")))
 
@@ -165,3 +165,26 @@ def test_sample_takes_the_schedule_of_the_result_beside_the_checkpoint(
         result.write_text(text)
         assert main(command) == 1
         assert words in capsys.readouterr().err
+
+
+def test_sample_draws_from_a_ready_made_network_by_name(tmp_path, capsys):
+    command = ["sample", "digits", "-o", str(tmp_path / "grid.png"), "--n-images", "2"]
+    assert main([*command, "--evaluations", "4"]) == 0
+    assert "16 x 16 pixels, linear schedule (as stored)" in capsys.readouterr().out
+    assert (tmp_path / "grid.png").is_file()
+    assert main(["sample", "--list"]) == 0
+    assert "digits: 1797 images of 16 x 16 pixels" in capsys.readouterr().out
+    for arguments, words in (
+        (["sample", "digitz", "-o", "x.png"], "did you mean 'digits'"),
+        (["sample"], "Name a ready-made network (digits"),
+        ([*command, "--schedule", "linear"], "knows its model and noise levels"),
+    ):
+        assert main(arguments) == 1
+        assert words in capsys.readouterr().err
+
+
+def test_demo_draws_one_picture(tmp_path, capsys):
+    toy = ["--size", "12", "--time-steps", "10", "--repeats", "2", "--n-images", "4"]
+    assert main(["demo", "-o", str(tmp_path / "demo.png"), *toy]) == 0
+    assert "5 4 digits drawn" in capsys.readouterr().out
+    assert (tmp_path / "demo.png").stat().st_size > 10_000

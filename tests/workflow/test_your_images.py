@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from crosskrylov.runtime.files import read_tsv
+from crosskrylov.scores.store import ScoreStore
 from tests.conftest import PROJECT
 
 
@@ -40,6 +42,36 @@ def test_one_edited_line_plans_solvers_engine_and_training(snakemake, filled_in)
         assert f"rule {rule}" in plan
     assert "train_budget" not in plan
     assert "Nothing uses" not in plan
+
+
+#: The same at the size of a test; the image set keeps its source, root and upscaling.
+SMALL = """
+image_sets: {yours: {image_size: 16, n_images: null}}
+equation: {time_steps: 6, stored_steps: 3}
+embedding: {steps: 3}
+unet: {channels: [8, 8], attention_resolution: 0, norm_groups: 4}
+solvers: {bicgstab: , no_projection: , cross_matrix_joint: , cross_matrix_pod: , seed_lu: , transform_bicgstab: }
+studies: {time_to_residual: , projection_residuals: , warm_start: , system_summary: }
+engine: {parts: 1}
+training: {single_image: {models: [dsm], max_steps: 6, first_evaluation: 3, denoising_steps: 4}}
+"""  # noqa: E501
+
+
+@pytest.mark.slow
+def test_one_edited_line_gives_solvers_scores_and_training(snakemake, filled_in):
+    """Without n_images, all six pictures are taken."""
+    (filled_in / "small.yaml").write_text(SMALL)
+    tables = [f"results/tables/{name}.tsv" for name in ("solvers", "engine", "training")]
+    snakemake(
+        *("--snakefile", PROJECT / "Snakefile", "--directory", filled_in, *tables),
+        *("--configfile", filled_in / "mine.yaml", filled_in / "small.yaml"),
+        cwd=PROJECT,
+    )
+    solvers, engine, training = (read_tsv(filled_in / table) for table in tables)
+    assert {"spsolve", "cross_matrix_galerkin"} <= set(solvers["solver"])
+    assert list(engine["dataset"]) == ["yours"]
+    assert "dsm" in set(training["model"])
+    assert ScoreStore.open(filled_in / "results" / "yours" / "seed17" / "scores").shape[0] == 6
 
 
 def test_forgotten_line_is_named(snakemake, tmp_path):

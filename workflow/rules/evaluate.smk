@@ -5,6 +5,8 @@ OUTPUTS: results/training/{experiment}/{images}/{model}/seed{seed}/{denoised.npz
     results/tables/{training, quality, ablation}.tsv, results/figures/*.{svg,png}
 """
 
+from crosskrylov.reporting.catalogue import TABLE_CAPTIONS, figure_caption
+
 TABLES = training.tables(config)
 FIGURES = training.figures(config)
 IMAGE_FIGURES = {
@@ -166,7 +168,7 @@ rule gather_results:
     output:
         table=report(
             "results/tables/{training_table}.tsv",
-            caption="../report/gather_results.rst",
+            caption="../report/study_table.rst",
             category=lambda wildcards: TABLES[wildcards.training_table].category,
             labels={"table": "{training_table}"},
         ),
@@ -178,6 +180,7 @@ rule gather_results:
         "../../envs/numerics.yaml"
     params:
         options=lambda wildcards: TABLES[wildcards.training_table].options,
+        caption=lambda wildcards: TABLE_CAPTIONS[wildcards.training_table],
     script:
         "../scripts/gather_results.py"
 
@@ -190,7 +193,7 @@ rule plot_training:
     output:
         svg=report(
             "results/figures/{training_figure}.svg",
-            caption="../report/plot_training.rst",
+            caption="../report/study_figure.rst",
             category=lambda wildcards: FIGURES[wildcards.training_figure].category,
             labels={"figure": "{training_figure}"},
         ),
@@ -203,6 +206,7 @@ rule plot_training:
         "../../envs/numerics.yaml"
     params:
         options=lambda wildcards: FIGURES[wildcards.training_figure].options,
+        caption=lambda wildcards: figure_caption(wildcards.training_figure),
     script:
         "../scripts/plot_training.py"
 
@@ -215,7 +219,7 @@ rule plot_training_images:
     output:
         svg=report(
             "results/figures/{image_figure}.svg",
-            caption="../report/plot_training_images.rst",
+            caption="../report/study_figure.rst",
             category=lambda wildcards: IMAGE_FIGURES[wildcards.image_figure].category,
             labels={"figure": "{image_figure}"},
         ),
@@ -230,6 +234,7 @@ rule plot_training_images:
         "../../envs/numerics.yaml"
     params:
         options=lambda wildcards: IMAGE_FIGURES[wildcards.image_figure].options,
+        caption=lambda wildcards: figure_caption(wildcards.image_figure),
     script:
         "../scripts/plot_training_images.py"
 

@@ -59,7 +59,7 @@ for one in study_rules(config):
         wildcard_constraints:
             solver=one.solver,
         conda:
-            "../../envs/numerics.yaml"
+            "../../envs/training.yaml" if one.study.torch else "../../envs/numerics.yaml"
         threads: workflow.cores if one.study.timed else 1
         params:
             **one.params,

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crosskrylov.runtime.files import read_json, write_tsv
+from crosskrylov.reporting.tables.writing import write_table
+from crosskrylov.runtime.files import read_json
 from crosskrylov.runtime.jobs import run_job
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ def main(summaries_paths, table_path) -> None:
     rows = [
         {key: value for key, value in summary.items() if key != "failures"} for summary in summaries
     ]
-    write_tsv(table_path, pd.DataFrame(rows))
+    write_table(table_path, pd.DataFrame(rows))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from crosskrylov.equation.stencil import score
 from crosskrylov.runtime.files import load_npz, save_npz, write_json
 from crosskrylov.runtime.jobs import run_job
 from crosskrylov.runtime.measurement import PeakMemory, pinned_threads
-from crosskrylov.scores.reference import reference_log_density
+from crosskrylov.scores.reference import reference_log_density, reference_method
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -39,7 +39,7 @@ def main(log_density_path, scores_path, summary_path, equation: dict, n_threads:
     write_json(
         summary_path,
         {
-            "method": "exact_transform" if problem.drift is None else "density_form",
+            "method": reference_method(problem),
             "family": "exact",
             "n_images": len(initial),
             "height": problem.height,

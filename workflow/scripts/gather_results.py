@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from crosskrylov.reporting.records import read_run
 from crosskrylov.reporting.tables import ablation, quality, training
-from crosskrylov.runtime.files import write_tsv
+from crosskrylov.reporting.tables.writing import write_table
 from crosskrylov.runtime.jobs import run_job
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def main(result_paths, table_path, training_table: str, options: dict) -> None:
     """Write the table of that name (.tsv)."""
     runs = [read_run(path) for path in result_paths]
     results = [{**run.value, "machine": run.machine} for run in runs]
-    write_tsv(table_path, TABLES[training_table](results, **options))
+    write_table(table_path, TABLES[training_table](results, **options))
 
 
 if __name__ == "__main__":

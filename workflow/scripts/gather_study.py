@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from crosskrylov.reporting.records import read_run
-from crosskrylov.runtime.files import write_tsv
+from crosskrylov.reporting.tables.writing import write_table
 from crosskrylov.runtime.jobs import run_job
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def main(part_paths: list, table_path, table: str, runs: list) -> None:
         for position, (name, value) in enumerate(run.items()):
             part.insert(position, name, value)
         parts.append(part)
-    write_tsv(table_path, pd.concat(parts, ignore_index=True))
+    write_table(table_path, pd.concat(parts, ignore_index=True))
 
 
 if __name__ == "__main__":

@@ -22,15 +22,13 @@ def main(
     curve_paths=(),
     result_paths=(),
 ) -> None:
-    """Draw the figure of that name from a table, from curves, or from results (.svg, .png)."""
-    results = [read_run(path).value for path in result_paths]
+    """Draw the figure of that name from a table, or from the curves of runs (.svg, .png)."""
     if table_path is not None:
         data = read_tsv(table_path)
-    elif curve_paths:
+    else:
+        results = [read_run(path).value for path in result_paths]
         curves = [read_run(path, "curve.tsv").value for path in curve_paths]
         data = training_curves(results, curves)
-    else:
-        data = results
     save_figure(FIGURES[training_figure](data, **options), svg_path, png_path)
 
 

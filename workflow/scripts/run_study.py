@@ -1,8 +1,10 @@
 """Run one study on one image set and random seed, or once: the function that its rule names."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crosskrylov.errors import ConfigError
+from crosskrylov.reporting.tables.writing import write_table
 from crosskrylov.runtime.declared import imported
 from crosskrylov.runtime.files import save_npz, write_tsv
 from crosskrylov.runtime.jobs import run_job
@@ -29,6 +31,7 @@ def main(
     equation: dict | None = None,
     march: dict | None = None,
     solvers: dict | None = None,
+    density: dict | None = None,
     solver: dict | None = None,
     baseline: str | None = None,
     seed: int = 0,
@@ -65,6 +68,7 @@ def main(
             "equation": equation,
             "march": march,
             "solvers": solvers,
+            "density": density,
             "solver": solver,
             "baseline": baseline,
         },
@@ -79,7 +83,9 @@ def main(
             f"declaration says {', '.join(tables)}: correct the one or the other."
         )
     for name, path in zip(tables, table_paths, strict=True):
-        write_tsv(path, results[name])
+        # parts are joined, and computed from, before they are a result table
+        write = write_table if Path(path).parent.name == "tables" else write_tsv
+        write(path, results[name])
     if arrays_path is not None:
         save_npz(arrays_path, **reference)
 

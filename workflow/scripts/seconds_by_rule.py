@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from crosskrylov.reporting.figures.seconds import plot_seconds
 from crosskrylov.reporting.figures.style import save_figure
 from crosskrylov.reporting.tables.seconds import seconds_table
-from crosskrylov.runtime.files import write_tsv
+from crosskrylov.reporting.tables.writing import write_table
 from crosskrylov.runtime.jobs import run_job
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def main(table_path, svg_path, png_path, folder: str, patterns: dict) -> None:
     """Write a row per rule (.tsv) and its bars (.svg, .png) from a folder of benchmark files."""
     table = seconds_table(folder, patterns)
-    write_tsv(table_path, table)
+    write_table(table_path, table)
     save_figure(plot_seconds(table), svg_path, png_path)
 
 

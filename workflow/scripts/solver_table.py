@@ -8,8 +8,9 @@ import pandas as pd
 from crosskrylov.equation.density import unit_spacing
 from crosskrylov.reporting.records import kept_row, read_run
 from crosskrylov.reporting.tables.marches import trajectory_row
-from crosskrylov.reporting.tables.solvers import frozen_rows, solver_table
-from crosskrylov.runtime.files import load_npz, read_json, read_tsv, write_tsv
+from crosskrylov.reporting.tables.solvers import COLUMNS_BY_SEED, frozen_rows, solver_table
+from crosskrylov.reporting.tables.writing import write_table
+from crosskrylov.runtime.files import load_npz, read_json, read_tsv
 from crosskrylov.runtime.jobs import run_job
 from crosskrylov.runtime.machine_id import machine_id
 
@@ -33,6 +34,9 @@ def main(
     reference_runs: list,
     exact_runs: list,
     tolerance: float | None,
+    repeats: int | None = None,
+    clocks_paths: list = (),
+    clocks: list = (),
 ) -> None:
     """Write the table of solvers and, apart, the same measurements of every random seed (.tsv).
 
@@ -53,6 +57,10 @@ def main(
         also solver, of a frozen table time_steps, the number of time steps in the bank.
     tolerance : float, optional
         Tolerance of the frozen study to report.
+    repeats : int, optional
+        Timed repeats of the frozen study.
+    clocks_paths, clocks : lists of path-like and of dict
+        Tables of the repeated clocks, or their kept records, and of each dataset, image_size, seed.
     """
     solutions = _log_densities(exact_runs, exact_scores_paths)
     reference = _log_densities(reference_runs, references_paths)
@@ -83,12 +91,19 @@ def main(
     tables = [pd.DataFrame(rows)]
     for run, path in zip(frozen, frozen_paths, strict=True):
         part = read_run(path)
-        table = frozen_rows(part.value, tolerance, run["image_size"] ** 2, run["time_steps"])
+        table = frozen_rows(
+            part.value, tolerance, run["image_size"] ** 2, run["time_steps"], repeats
+        )
         origin = {name: run[name] for name in ("dataset", "image_size", "seed")}
         tables.append(table.assign(**origin, machine=part.machine))
     measurements = pd.concat(tables, ignore_index=True)
-    write_tsv(by_seed_path, measurements.drop(columns="machine"))
-    write_tsv(table_path, solver_table(measurements))
+    # always the same columns, or parts of a snapshot could not be put together
+    write_table(by_seed_path, measurements.reindex(columns=list(COLUMNS_BY_SEED)))
+    timed = [
+        read_run(path).value.assign(**run) for run, path in zip(clocks, clocks_paths, strict=True)
+    ]
+    clocked = pd.concat(timed, ignore_index=True) if timed else None
+    write_table(table_path, solver_table(measurements, clocked))
 
 
 def _log_densities(runs: list, paths: list) -> dict[tuple, np.ndarray]:

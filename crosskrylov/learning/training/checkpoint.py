@@ -5,9 +5,13 @@ Layout of a checkpoint folder::
     config.json, diffusion_pytorch_model.safetensors   averaged weights, for ``from_pretrained``
     training_state.safetensors                         raw weights, Adam moments, random state
     training_state.json                                step, clocks, curve, fingerprint
+    drawing.json                                       what drawing needs beside the weights
 """
 
+import inspect
 import json
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +23,7 @@ from safetensors.torch import load_file, save_file
 import crosskrylov.runtime.torchvision_compat  # noqa: F401  (must come before diffusers)
 from crosskrylov.errors import DataError
 from crosskrylov.learning.training.averaging import averaged
+from crosskrylov.learning.training.drawing import DRAWING, Drawing
 from crosskrylov.runtime.files import atomic_folder, read_json
 
 if TYPE_CHECKING:
@@ -71,6 +76,7 @@ def save_checkpoint(
     generator: torch.Generator,
     progress: Progress,
     fingerprint: str = "",
+    drawing: Drawing | None = None,
 ) -> None:
     """Write a checkpoint folder, replacing an older one only when the new one is complete."""
     tensors = {"generator": generator.get_state()}
@@ -90,6 +96,8 @@ def save_checkpoint(
             network.save_pretrained(partial)
         save_file(tensors, partial / STATE_TENSORS)
         (partial / STATE_VALUES).write_text(json.dumps(values, indent=1, allow_nan=False))
+        if drawing is not None:
+            (partial / DRAWING).write_text(json.dumps(drawing.as_json(), indent=1))
 
 
 def load_training_state(
@@ -108,40 +116,99 @@ def load_training_state(
     """
     folder = Path(folder)
     check_same_architecture(folder, network)
-    values = read_json(folder / STATE_VALUES)
+    values = _read_mapping(folder / STATE_VALUES)
     tensors = _load_tensors(folder / STATE_TENSORS)
-    parameters = list(network.parameters())
-    moments: dict[int, dict[str, torch.Tensor]] = {}
     try:
+        progress = _progress(values)
+        updates = _count(values, "average_updates")
+        moments = _moments(tensors, list(network.parameters()), progress.step)
         with torch.no_grad():
-            for i, parameter in enumerate(parameters):
-                parameter.copy_(tensors[f"weight.{i}"])
-                average.shadow_params[i].copy_(tensors[f"average.{i}"])
-        for name, value in tensors.items():
-            if name.startswith("optimiser."):
-                _, i, key = name.split(".")
-                moments.setdefault(int(i), {})[key] = value
-        average.optimization_step = values.pop("average_updates")
+            for i, parameter in enumerate(network.parameters()):
+                parameter.copy_(_like(parameter, tensors, f"weight.{i}"))
+                average.shadow_params[i].copy_(_like(parameter, tensors, f"average.{i}"))
         generator.set_state(tensors["generator"])
-        values.pop("fingerprint", None)
-        progress = Progress(**values)
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise DataError(
-            f"{folder} is no complete checkpoint ({error}): delete it and train again."
-        ) from error
-    # Adam's moments follow the memory layout of their weights, which a file does not keep
-    for i, state in moments.items():
-        for key, value in state.items():
-            if value.shape == parameters[i].shape:
-                state[key] = torch.empty_like(parameters[i], requires_grad=False).copy_(value)
+    except KeyError as error:
+        raise _incomplete(folder, f"{error} is missing") from error
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise _incomplete(folder, error) from error
+    average.optimization_step = updates
     saved = optimiser.state_dict()
     optimiser.load_state_dict({"state": moments, "param_groups": saved["param_groups"]})
     return progress
 
 
+def _incomplete(folder: Path, reason: object) -> DataError:
+    reason = " ".join(str(reason).split())
+    return DataError(f"{folder} is no complete checkpoint ({reason}): delete it and train again.")
+
+
+def _progress(values: Mapping[str, Any]) -> Progress:
+    """Return the progress that a file holds; ValueError or KeyError for an impossible one."""
+    curve = values["curve"]
+    if not isinstance(curve, list) or not all(isinstance(row, dict) for row in curve):
+        raise ValueError("curve is no list of rows")
+    if not all(_is_number(value) for row in curve for value in row.values()):
+        raise ValueError("curve holds what is no finite number")
+    counts = ("step", "next_evaluation", "marks_done", "loss_count")
+    seconds = {key: values[key] for key in ("train_seconds", "evaluation_seconds", "loss_sum")}
+    for key, value in seconds.items():
+        if not _is_number(value) or (value < 0 and key != "loss_sum"):
+            raise ValueError(f"{key} is {value!r}")
+    return Progress(curve=curve, **seconds, **{key: _count(values, key) for key in counts})
+
+
+def _count(values: Mapping[str, Any], key: str) -> int:
+    value = values[key]
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
+        raise ValueError(f"{key} is {value!r}, which is no count")
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return not isinstance(value, bool) and math.isfinite(value)
+    except (TypeError, OverflowError):
+        return False
+
+
+def _like(parameter: torch.Tensor, tensors: Mapping[str, torch.Tensor], name: str) -> torch.Tensor:
+    """Return a tensor of exactly the shape and type of a weight: copying would broadcast."""
+    value = tensors[name]
+    if value.shape != parameter.shape or value.dtype != parameter.dtype:
+        raise ValueError(
+            f"{name} is {value.dtype} of shape {tuple(value.shape)}, the weight "
+            f"{parameter.dtype} of shape {tuple(parameter.shape)}"
+        )
+    return value
+
+
+def _moments(
+    tensors: Mapping[str, torch.Tensor], parameters: Sequence[torch.Tensor], step: int
+) -> dict[int, dict[str, torch.Tensor]]:
+    """Return Adam's state by weight: complete for all of them once a step is done.
+
+    The moments follow the memory layout of their weights, which a file does not keep.
+    """
+    names = {name for name in tensors if name.startswith("optimiser.")}
+    moments = {}
+    for i, parameter in enumerate(parameters if step else ()):
+        count = tensors[f"optimiser.{i}.step"]
+        if count.shape != () or count.dtype != torch.float32 or count.item() != step:
+            raise ValueError(f"optimiser.{i}.step is not the step {step}")
+        state = {"step": count}
+        for key in ("exp_avg", "exp_avg_sq"):
+            value = _like(parameter, tensors, f"optimiser.{i}.{key}")
+            state[key] = torch.empty_like(parameter, requires_grad=False).copy_(value)
+        moments[i] = state
+        names -= {f"optimiser.{i}.{key}" for key in state}
+    if names:
+        raise ValueError(f"{min(names)} belongs to no weight")
+    return moments
+
+
 def read_fingerprint(folder: str | Path) -> str:
     """Return the fingerprint that the checkpoint was saved with."""
-    return read_json(Path(folder) / STATE_VALUES).get("fingerprint", "")
+    return _read_mapping(Path(folder) / STATE_VALUES).get("fingerprint", "")
 
 
 def load_network(folder: str | Path, device: torch.device | str = "cpu"):
@@ -160,11 +227,15 @@ def load_network(folder: str | Path, device: torch.device | str = "cpu"):
             f"{folder} holds no trained network (config.json and {WEIGHTS} are needed); train the "
             "model first or correct the path."
         )
+    _read_mapping(folder / "config.json")  # diffusers looks elsewhere for what is no mapping
     try:
-        network = UNet2DModel.from_pretrained(folder, use_safetensors=True, low_cpu_mem_usage=False)
-    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+        network = UNet2DModel.from_pretrained(
+            folder, use_safetensors=True, low_cpu_mem_usage=False, local_files_only=True
+        )
+    except (OSError, RuntimeError, ValueError, TypeError, AttributeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())
         raise DataError(
-            f"{folder} cannot be read as a U-Net checkpoint ({error}); train the model again."
+            f"{folder} cannot be read as a U-Net checkpoint ({reason}); train the model again."
         ) from error
     return network.to(device, memory_format=torch.channels_last).eval()
 
@@ -177,16 +248,30 @@ def check_same_architecture(folder: str | Path, network: torch.nn.Module) -> Non
     DataError
         Naming the first entry of the architecture that differs.
     """
-    saved = read_json(Path(folder) / "config.json")
+    saved = _read_mapping(Path(folder) / "config.json")
+    defaults = inspect.signature(type(network).__init__).parameters
     for key, value in network.config.items():
         if key in _PROVENANCE:
             continue
         here = list(value) if isinstance(value, tuple) else value
-        if saved.get(key, here) != here:
+        # what a file leaves out has its default, as in `from_pretrained`
+        there = saved.get(key, defaults[key].default if key in defaults else here)
+        there = list(there) if isinstance(there, tuple) else there
+        if there != here:
             raise DataError(
-                f"The checkpoint {folder} belongs to another architecture: {key} is {saved[key]} "
-                f"there and {here} here; delete it, or restore the config section unet."
+                f"The checkpoint {folder} belongs to another architecture: {key} is {there} there "
+                f"and {here} here; delete it, or restore the config section unet."
             )
+
+
+def _read_mapping(path: Path) -> dict[str, Any]:
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise DataError(
+            f"{path} holds a {type(found).__name__} where a checkpoint has names and values: "
+            "delete the checkpoint and train again."
+        )
+    return found
 
 
 def _load_tensors(path: Path) -> dict[str, torch.Tensor]:

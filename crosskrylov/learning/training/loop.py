@@ -22,6 +22,8 @@ from crosskrylov.learning.training.checkpoint import (
     read_fingerprint,
     save_checkpoint,
 )
+from crosskrylov.learning.training.drawing import Drawing
+from crosskrylov.learning.training.interruption import between_steps
 from crosskrylov.runtime.device import select_device
 
 logger = logging.getLogger(__name__)
@@ -120,6 +122,7 @@ def train(
     resume_from: str | Path | None = None,
     fingerprint: str = "",
     description: str = "training",
+    drawing: Drawing | None = None,
 ) -> TrainingResult:
     """Train ``network`` until a target, the time budget or the number of steps is reached.
 
@@ -141,11 +144,16 @@ def train(
     resume_from : path, optional
         Folder where the state is kept while training; a state found there with the same
         ``fingerprint`` is continued with the same random stream, any other is left behind with a
-        line in the log. The folder stays until the caller removes it.
+        line in the log. The folder stays until the caller removes it. Ctrl-C and SIGTERM wait for
+        the end of the step, so that what is kept is the state between two steps and the resumed
+        run takes the same steps, bit for bit at the same number of threads; a second one ends the
+        run at once, with the state that was saved last.
     fingerprint : str
         Identifies settings and data of the run.
     description : str
         Label of the progress bar.
+    drawing : Drawing, optional
+        What drawing from the network needs, for its checkpoint.
 
     Returns
     -------
@@ -154,9 +162,13 @@ def train(
     Raises
     ------
     TrainingError
-        If loss or gradient stop being finite; the last good state stays on disk.
+        If loss or gradient stop being finite; a state that was saved before stays as it is.
     DeviceError
         If the device is not there.
+    DataError
+        If the state to resume from is damaged.
+    KeyboardInterrupt
+        After Ctrl-C, once the step is done and the state saved.
     """
     device = select_device(options.device)
     network = network.to(device, memory_format=torch.channels_last).train()
@@ -167,7 +179,9 @@ def train(
     progress = Progress(next_evaluation=options.first_evaluation)
 
     def save(folder):
-        save_checkpoint(folder, network, optimiser, average, generator, progress, fingerprint)
+        save_checkpoint(
+            folder, network, optimiser, average, generator, progress, fingerprint, drawing
+        )
 
     if resume_from is not None and (Path(resume_from) / STATE_VALUES).is_file():
         if read_fingerprint(resume_from) == fingerprint:
@@ -186,34 +200,42 @@ def train(
     last_saved = time.perf_counter()
     stopped_by = _finished(progress, options)
     try:
-        while not stopped_by:
-            loss, seconds = _timed_step(
-                network, objective, optimiser, average, generator, options, device, progress.step
-            )
-            progress.step += 1
-            progress.train_seconds += seconds
-            progress.loss_sum += loss
-            progress.loss_count += 1
-            # a step may overshoot the budget, which tqdm would take for an unknown total
-            bar.update(min(seconds, max(bar.total - bar.n, 0)))
-            stopped_by = _finished(progress, options)
-            if _evaluation_due(progress, options) or (stopped_by and evaluate is not None):
-                _evaluate(network, average, evaluate, progress, options, device)
-                shown = {k: progress.curve[-1].get(k) for k in ("loss", options.target_metric)}
-                bar.set_postfix(
-                    {"step": progress.step, **{k: v for k, v in shown.items() if v is not None}}
+        with between_steps() as interruption:
+            while not stopped_by:
+                loss, seconds = _timed_step(
+                    network,
+                    objective,
+                    optimiser,
+                    average,
+                    generator,
+                    options,
+                    device,
+                    progress.step,
                 )
+                progress.step += 1
+                progress.train_seconds += seconds
+                progress.loss_sum += loss
+                progress.loss_count += 1
+                # a step may overshoot the budget, which tqdm would take for an unknown total
+                bar.update(min(seconds, max(bar.total - bar.n, 0)))
                 stopped_by = _finished(progress, options)
-            if (
-                resume_from is not None
-                and time.perf_counter() - last_saved > options.checkpoint_seconds
-            ):
-                save(resume_from)
-                last_saved = time.perf_counter()
-    except KeyboardInterrupt:
-        if resume_from is not None:
-            save(resume_from)
-        raise
+                if _evaluation_due(progress, options) or (stopped_by and evaluate is not None):
+                    _evaluate(network, average, evaluate, progress, options, device)
+                    shown = {k: progress.curve[-1].get(k) for k in ("loss", options.target_metric)}
+                    bar.set_postfix(
+                        {"step": progress.step, **{k: v for k, v in shown.items() if v is not None}}
+                    )
+                    stopped_by = _finished(progress, options)
+                # Only here, where step, evaluation and bookkeeping are complete, is a state saved.
+                due = time.perf_counter() - last_saved > options.checkpoint_seconds
+                if resume_from is not None and (due or interruption.signal):
+                    save(resume_from)
+                    last_saved = time.perf_counter()
+                if interruption.signal:
+                    break
+        if interruption.signal:
+            logger.warning("interrupted after step %d", progress.step)
+            interruption.obey()
     finally:
         bar.close()
     if checkpoint is not None:
@@ -259,9 +281,9 @@ def _timed_step(network, objective, optimiser, average, generator, options, devi
     values = loss.item(), norm.item()  # waits for the GPU
     if not all(map(math.isfinite, values)):
         raise TrainingError(
-            f"Training diverged at step {step + 1}: loss {values[0]}, gradient norm {values[1]}; "
-            f"lower training.learning_rate (now {options.learning_rate:g}) or "
-            f"training.gradient_clip (now {options.gradient_clip:g}). The last good state was kept."
+            f"Training diverged at step {step + 1}: loss {values[0]}, gradient norm "
+            f"{values[1]}; lower training.learning_rate (now {options.learning_rate:g}) or "
+            f"training.gradient_clip (now {options.gradient_clip:g})."
         )
     optimiser.step()
     average.step(network.parameters())

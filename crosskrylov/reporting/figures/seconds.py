@@ -3,12 +3,21 @@
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from crosskrylov.reporting.figures.style import PAGE_WIDTH, figure_style, palette_for, readable
+from crosskrylov.reporting.figures.layout import counted, enumerated, headline
+from crosskrylov.reporting.figures.register import register
+from crosskrylov.reporting.figures.style import BLUE, PAGE_WIDTH, figure_style, readable
 
 #: Rules with a bar of their own; the others share the last one.
 N_SHOWN = 15
 
 
+@register(
+    "seconds",
+    question="run",
+    table="seconds",
+    caption="Where the seconds of this run went: wall-clock time of every rule, summed over its "
+    "jobs.",
+)
 def plot_seconds(table: pd.DataFrame) -> plt.Figure:
     """Return a bar per rule with its number of jobs and its share of the time.
 
@@ -26,8 +35,8 @@ def plot_seconds(table: pd.DataFrame) -> plt.Figure:
         jobs.append(table.jobs[N_SHOWN:].sum())
     total = sum(seconds) or 1.0
     with figure_style():
-        figure, axes = plt.subplots(figsize=(PAGE_WIDTH, 0.9 + 0.22 * len(names)))
-        bars = axes.barh(names, seconds, color=palette_for(["seconds"])["seconds"])
+        figure, axes = plt.subplots(figsize=(PAGE_WIDTH, 1.3 + 0.22 * len(names)))
+        bars = axes.barh(names, seconds, color=BLUE)
         axes.bar_label(
             bars,
             [
@@ -40,4 +49,21 @@ def plot_seconds(table: pd.DataFrame) -> plt.Figure:
         axes.margins(x=0.2)
         axes.invert_yaxis()
         axes.set_xlabel(f"wall-clock time of the jobs, s ({total:,.0f} s in all)")
+        headline(
+            figure,
+            finding(table),
+            "Jobs that ran side by side count one by one. One run, all sets.",
+        )
     return figure
+
+
+def finding(table: pd.DataFrame) -> str:
+    """Return the rules that half of the time went to."""
+    total = table.seconds.sum()
+    if not total > 0:
+        return "No rule took any time"
+    longest = table.sort_values("seconds", ascending=False)
+    n = int((longest.seconds.cumsum() < total / 2).sum()) + 1
+    share = longest.seconds[:n].sum() / total
+    rules = enumerated(readable(rule) for rule in longest.rule[:n])
+    return f"{share:.0%} of the time went to {counted(n, 'rule')} of {len(table)}: {rules}"

@@ -12,6 +12,7 @@ COLUMNS = (
     "image_size",
     "variant",
     "outcome",
+    "n_runs",
     "n_seeds",
     "mean",
     "smallest",
@@ -73,6 +74,9 @@ def ablation_table(
 ) -> pd.DataFrame:
     """Return mean and range over seeds of every variant, beside those of the published one.
 
+    ``n_runs`` counts all seeds, ``n_seeds`` those that reached the target: mean and range are over
+    these only.
+
     The finding goes to the log as one sentence.
 
     ``beyond_seed_spread`` says whether the two ranges over seeds are disjoint; with a single seed
@@ -96,7 +100,9 @@ def ablation_table(
 def compare_variants(outcomes: pd.DataFrame) -> pd.DataFrame:
     """Return `ablation_table` from the outcomes of single runs."""
     keys = ["dataset", "image_size", "outcome"]
-    groups = {key: group["value"].dropna() for key, group in outcomes.groupby([*keys, "variant"])}
+    by_variant = outcomes.groupby([*keys, "variant"])
+    groups = {key: group["value"].dropna() for key, group in by_variant}
+    n_runs = by_variant.size()
     rows = []
     for (dataset, size, outcome, variant), values in groups.items():
         reference = groups.get((dataset, size, outcome, PUBLISHED), values[:0])
@@ -105,6 +111,7 @@ def compare_variants(outcomes: pd.DataFrame) -> pd.DataFrame:
             "image_size": size,
             "variant": variant,
             "outcome": outcome,
+            "n_runs": n_runs[(dataset, size, outcome, variant)],
             "n_seeds": len(values),
         }
         for prefix, numbers in (("", values), ("reference_", reference)):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from crosskrylov.equation.stencil import score
+from crosskrylov.scores.march import PHASES
 from crosskrylov.studies.common import relative_errors
 
 
@@ -42,18 +43,19 @@ def trajectory_row(
         Log-densities of SpSolve and of the exact solution at the same steps.
     """
     seconds = summary["seconds"]
-    setup, solve = seconds.get("setup", 0.0), seconds["solve"]
+    n_images = summary["n_images"]
     row = {
-        "n_images": summary["n_images"],
+        "n_images": n_images,
         "n_unknowns": summary["height"] * summary["width"],
         "time_steps": summary["time_steps"],
         "study": "trajectory",
         "method": summary["method"],
         "family": summary["family"],
         "tolerance": summary.get("tolerance"),
-        "setup_seconds": setup,
-        "solve_seconds": solve,
-        "seconds_per_image": (setup + solve) / summary["n_images"],
+        "repeats": 1,
+        **{f"{phase}_seconds": seconds.get(phase) for phase in PHASES},
+        "seconds_per_image": sum(seconds.values()) / n_images,
+        "solve_seconds_per_image": (seconds.get("setup", 0.0) + seconds["solve"]) / n_images,
         "score_error_vs_spsolve": score_errors(log_density, reference, spacing),
         "score_error_vs_exact": score_errors(log_density, exact, spacing),
         "peak_memory_mb": summary.get("peak_memory_mb"),

@@ -20,6 +20,7 @@ from array_api_compat import array_namespace, device
 from crosskrylov.equation.stencil import FivePointStencil
 from crosskrylov.errors import ShapeError
 from crosskrylov.solvers.kernels.residuals import dots, norms, to_numpy
+from crosskrylov.solvers.kernels.work import count as count_work
 
 Array = Any
 Operator = Callable[[Array, np.ndarray], Array]
@@ -30,6 +31,8 @@ _STAGNATION = 0.99
 #: The march checks every residual with another product, which rounds differently: what is accepted
 #: here has to be accepted there too.
 _MARGIN = 1.0 - 1e-3
+# Inner products (four) and additions (six) of an iteration of Bi-CGSTAB.
+_BICGSTAB_VECTORS = 10
 
 
 @dataclass
@@ -70,6 +73,7 @@ class StencilOperator:
             everyone = len(active) == self._full.shape[0]
             self._taken = self._full if everyone else self._full.take(active)
             self._active = active
+        count_work(products=len(fields))
         return self._taken.apply(fields)
 
 
@@ -237,6 +241,7 @@ def _bicgstab_cycle(apply, preconditioner, x, r, threshold, limit, active, recor
             x, r, shadow, p, v = (a[kept] for a in (x, r, shadow, p, v))
         p = r + _scaled(ratio, p - _scaled(omega, v))
         rho = new_rho
+    count_work(vectors=_BICGSTAB_VECTORS * done.sum())
     return solution, done
 
 
@@ -257,6 +262,7 @@ def _gmres_cycle(apply, preconditioner, x, r, threshold, limit, active, record):
         for i, q in enumerate(basis):
             triangle[:, i, k] = _dots(q, w)
             w = w - _scaled(triangle[:, i, k], q)
+        count_work(vectors=2 * len(basis) * len(w))
         size = _norms(w)
         # a remainder at the level of rounding is an exact solution ("happy breakdown")
         happy = ~(size > 1e-2 * _eps(w) * before)

@@ -4,6 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from crosskrylov.equation.stencil import FivePointStencil
+from crosskrylov.solvers.kernels.work import count
 
 # Elements of one array in a block of work: 512 KiB of float64, so that a block stays in the cache.
 BLOCK_ELEMENTS = 2**16
@@ -46,4 +47,5 @@ class BandedOperator:
             everyone = len(active) == self._bands.shape[1]
             bands = self._bands if everyone else np.take(self._bands, active, axis=1)
             self._matrix = self._assemble(bands)
+        count(products=len(fields))
         return (self._matrix @ fields.ravel()).reshape(fields.shape)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crosskrylov.solvers.kernels.work import count
+
 #: A system whose projected residual falls by less than this factor is left to the direct way.
 _SLOW = 0.5
 _MOST = 60
@@ -54,6 +56,7 @@ class ReducedSpace:
 
     def __init__(self, flat: np.ndarray, image: np.ndarray, precision: str = "float64"):
         inverse = np.linalg.inv(flat @ image.T)
+        count(vectors=len(flat) ** 2)
         self._flat = np.ascontiguousarray(flat, dtype=precision)
         self._inverse = np.ascontiguousarray(inverse.T, dtype=precision)
 
@@ -87,6 +90,7 @@ class ReducedSpace:
         before = np.full(n_systems, np.inf)
         for _ in range(_MOST):
             projected = r.astype(self._flat.dtype, copy=False) @ self._flat.T
+            count(vectors=n_systems * len(self._flat))
             size = np.linalg.norm(projected, axis=1)
             moving = ~failed & ~(size <= least * np.linalg.norm(r, axis=1))
             failed |= moving & ~(size <= _SLOW * before)
@@ -96,6 +100,7 @@ class ReducedSpace:
             before = size
             projected[~moving] = 0.0
             step = ((projected @ self._inverse) @ self._flat).astype(r.dtype, copy=False)
+            count(vectors=n_systems * len(self._flat))
             correction += step
             r = r - apply(step.reshape(shape)).reshape(r.shape)
             products += moving

@@ -7,6 +7,7 @@ import numpy as np
 from crosskrylov.equation.stencil import FivePointStencil
 from crosskrylov.solvers.kernels.operators import BLOCK_ELEMENTS, BandedOperator
 from crosskrylov.solvers.kernels.reduced_iteration import ReducedProjection, ReducedSpace
+from crosskrylov.solvers.kernels.work import count
 
 Projection = Literal["galerkin", "least_squares"]
 PROJECTIONS = ("galerkin", "least_squares")
@@ -42,7 +43,10 @@ class SplitProducts:
         self.basis, self.reference = basis, reference
         self.size, self.shape = len(basis), basis.shape[1:]
         self.flat = _flat(basis)
-        self._constant = _flat(reference.apply(basis) if image is None else image)
+        if image is None:
+            count(products=len(basis))
+            image = reference.apply(basis)
+        self._constant = _flat(image)
         self._products: dict[str, np.ndarray] = {}
         self._reduced: dict[str, ReducedSpace | None] = {}
 
@@ -153,6 +157,8 @@ def projection_coefficients(
     r = residual.reshape(n_systems, -1)
     n = r.shape[1]
     terms = products.terms(matrix)
+    # A_t V entry by entry, V'A_t V, V'r
+    count(vectors=n_systems * size * (len(terms) + size + 1))
     if n_extra:
         own = extra.reshape(n_systems, n_extra, n)
         stencil = FivePointStencil(*(a[:, None] for a in matrix.arrays()))
@@ -227,6 +233,7 @@ def projected_corrections(
         y = projection_coefficients(products, chosen, residual[left], kind)
         result.correction[left] = (y @ products.flat).reshape(-1, *residual.shape[1:])
         result.residual[left] = residual[left] - chosen.apply(result.correction[left])
+        count(products=len(left), vectors=len(left) * products.size)
         result.products[left] += 1
         result.solved[left] = True
     return result

@@ -15,6 +15,7 @@ from crosskrylov.equation.stencil import FivePointStencil
 from crosskrylov.errors import ConfigError, ShapeError
 from crosskrylov.solvers.kernels.residuals import relative_residuals
 from crosskrylov.solvers.kernels.split_products import SplitProducts, projection_coefficients
+from crosskrylov.solvers.kernels.work import count
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def arnoldi(
         images[:, k] = w
         before = np.linalg.norm(w, axis=1)
         known = vectors[:, : k + 1]
+        count(products=alive.sum(), vectors=4 * (k + 1) * alive.sum())
         for _ in range(2):
             h = np.matmul(known, w[:, :, None])[:, :, 0]
             w = w - np.matmul(h[:, None, :], known)[:, 0]
@@ -134,6 +136,8 @@ def joint_basis(bases: list[np.ndarray], rank_tolerance: float = 1e-8) -> np.nda
     shape = stacked.shape[1:]
     if len(stacked) == 0:
         return stacked
+    # M (M - 1) / 2 pairs, for R and again for Q, each an inner product and an addition
+    count(vectors=2 * len(stacked) * (len(stacked) - 1))
     q, r, _ = scipy.linalg.qr(
         stacked.reshape(len(stacked), -1).T, mode="economic", pivoting=True, check_finite=False
     )

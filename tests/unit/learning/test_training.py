@@ -1,5 +1,6 @@
 import json
 import math
+import signal
 
 import pytest
 import torch
@@ -56,10 +57,11 @@ def test_interrupted_and_resumed_is_bit_identical(tmp_path):
             return self
 
         def loss(self, net, generator):
-            Interrupted.calls += 1
-            if Interrupted.calls == 7:
-                raise KeyboardInterrupt
-            return self.inner.loss(net, generator)
+            self.calls += 1
+            loss = self.inner.loss(net, generator)
+            if self.calls == 7:  # in mid-step: numbers are drawn, weights not yet moved
+                signal.raise_signal(signal.SIGINT)
+            return loss
 
     state = tmp_path / "state"
     with pytest.raises(KeyboardInterrupt):
@@ -82,11 +84,25 @@ def test_interrupted_and_resumed_is_bit_identical(tmp_path):
     assert [r["loss"] for r in whole.curve] == [r["loss"] for r in resumed.curve]
 
 
+def test_a_second_ctrl_c_ends_at_once_and_the_handlers_are_given_back(tmp_path):
+    def impatient(_):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("not reached")
+
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(KeyboardInterrupt):
+        train(network(), objective(), options(), 7, impatient, resume_from=tmp_path / "state")
+    assert not (tmp_path / "state").exists()  # nothing is saved in mid-step
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
 def test_state_of_other_settings_is_left_behind(tmp_path):
     state = tmp_path / "state"
 
     def interrupt(_):
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
+        return {}
 
     with pytest.raises(KeyboardInterrupt):
         train(network(), objective(), options(), 7, interrupt, resume_from=state, fingerprint="a")

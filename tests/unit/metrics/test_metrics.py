@@ -12,7 +12,6 @@ from crosskrylov.learning.objectives.mixture import mixture_noise
 from crosskrylov.learning.schedule import NoiseLevels
 from crosskrylov.metrics.distances import frechet_distance, kernel_distance
 from crosskrylov.metrics.features import extract_features
-from crosskrylov.metrics.inception import InceptionFeatures
 from crosskrylov.metrics.neighbours import nearest_training_images
 from crosskrylov.metrics.score_error import score_matching_error
 from crosskrylov.metrics.similarity import compare_images, mse, psnr_db, ssim, ssim_global
@@ -145,24 +144,6 @@ def test_unknown_features_and_unsuitable_sizes_are_named():
         extract_features("vgg", np.zeros((1, 1, 8, 8)))
     with pytest.raises(ShapeError, match="12 x 12"):
         extract_features("digit_classifier", np.zeros((1, 1, 12, 12)))
-
-
-def test_inception_weights_are_checked(tmp_path):
-    path = tmp_path / "weights.pth"
-    with pytest.raises(DataError, match=r"metrics\.inception\.weights.*does not exist"):
-        InceptionFeatures(path, download=False, sha256="")
-    path.write_bytes(b"not the weights")
-    with pytest.raises(DataError, match=r"SHA-256 \w{8}.*expected 6726825d"):
-        InceptionFeatures(path, download=False, sha256="")
-
-
-def test_failed_download_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "crosskrylov.metrics.inception.WEIGHTS_URL", (tmp_path / "nowhere").as_uri()
-    )
-    with pytest.raises(DataError, match="could not be downloaded"):
-        InceptionFeatures(tmp_path / "weights.pth", download=True, sha256="")
-    assert list(tmp_path.iterdir()) == []
 
 
 # --- memorisation and scores ------------------------------------------------------------------

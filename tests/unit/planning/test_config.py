@@ -13,6 +13,7 @@ from crosskrylov.planning.config import (
     PARAMETERS_OF_KIND,
     SCHEMA,
     check_config,
+    check_files_or_exit,
     check_or_exit,
     load_config,
     restore_types,
@@ -190,6 +191,16 @@ def test_presets_are_valid_overlays_of_the_default(path):
     assert load_config(PROJECT / "config.yaml", path)
 
 
+def test_faces_are_compared_by_the_solvers_of_the_study():
+    parts = [PROJECT / f"presets/study-solvers{part}.yaml" for part in ("", "-faces")]
+    blank = [PROJECT / "config.yaml", PROJECT / "presets/blank.yaml"]
+    study, faces = (load_config(*blank, part) for part in parts)
+    for section in ("solvers", "seeds", "march", "equation"):
+        assert faces[section] == study[section]
+    ours, theirs = ({**part["studies"]["clocks"], "image_sets": []} for part in (faces, study))
+    assert ours == theirs
+
+
 def test_generation_adds_to_the_study_and_changes_none_of_its_runs():
     paths = [PROJECT / "config.yaml", PROJECT / "presets/study.yaml"]
     study = load_config(*paths)
@@ -256,7 +267,7 @@ MISTAKES = [
     ("march.start", "previos", "march.start is 'previos', .*did you mean previous?"),
     ("march", 5, "march is 5, but must be a mapping"),
     ("image_sets", [], r"image_sets is \[\], but must be a mapping"),
-    ("image_sets", {}, "image_sets is {}, but must be a mapping .* with an entry"),
+    ("solvers", {}, "solvers is {}, but must be a mapping .* with an entry"),
     ("image_sets.a.source", None, "image_sets.a.source is missing"),
     ("image_sets.a.image_size", 3, "size is 3, but must be a whole number at least 4"),
     ("image_sets.a.n_images", 0, "image_sets.a.n_images is 0"),
@@ -383,6 +394,29 @@ def test_missing_file(tmp_path):
         load_config(tmp_path / "gone.yaml")
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("syntax", "a: [1\nb: 2\n", r"syntax\.yaml, line 2 is not valid YAML"),
+        ("tab", "a:\n\tb: 1\n", r"tab\.yaml, line 2 .*by spaces"),
+        ("list", "- 1\n", r"list\.yaml holds \[1\]"),
+        ("empty", "", r"empty\.yaml is empty: write sections"),
+        ("gone", None, r"gone\.yaml cannot be read"),
+    ],
+)
+def test_a_file_of_a_run_is_named(tmp_path, name, text, sentence):
+    if text is not None:
+        (tmp_path / f"{name}.yaml").write_text(text)
+    with pytest.raises(SystemExit, match=f"^Configuration error: .*{sentence}"):
+        check_files_or_exit([tmp_path / f"{name}.yaml"])
+
+
+def test_no_number_of_images_means_all_of_them(config):
+    config["image_sets"]["a"]["n_images"] = None
+    config["training"] = {"single_image": {"image_sets": ["a"], "images": [1000]}}
+    assert check_config(config)["image_sets"]["a"]["n_images"] is None
+
+
 def test_module_of_a_solver_that_leaves_is_a_sentence(config, tmp_path, monkeypatch):
     (tmp_path / "leaving.py").write_text("raise SystemExit(0)\n")
     monkeypatch.syspath_prepend(tmp_path)
@@ -414,4 +448,17 @@ def test_an_image_set_that_nothing_uses_is_told(config):
     (told,) = warnings(check_config(config))
     assert told.startswith("Nothing uses the image set b: name it under image_sets of a study")
     config["studies"]["trajectory"] = {}
+    assert warnings(check_config(config)) == []
+
+
+def test_what_is_cut_to_the_images_or_steps_is_told(config):
+    config["image_sets"]["a"]["n_images"] = 4
+    config |= {"equation": {"time_steps": 8, "stored_steps": 3}, "embedding": {"steps": 50}}
+    config["studies"] = {"likeness": {"image_sets": ["a"], "n_seeds": [1, 4, 9]}}
+    config["training"] = {"single_image": {"image_sets": ["a"]}}
+    steps, seeds = warnings(check_config(config))
+    assert steps.startswith("embedding.steps is 50, but equation.stored_steps is only 3")
+    assert "n_seeds asks for 4" in seeds and "9 seeds, but image set a has 4 images" in seeds
+    config["embedding"]["steps"] = 3
+    config["studies"]["likeness"]["n_seeds"] = [1, 3]
     assert warnings(check_config(config)) == []

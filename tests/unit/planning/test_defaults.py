@@ -25,6 +25,7 @@ OTHER_MEANINGS = {
     ("metrics/features.py", "levels"): "levels of the Haar transform",
     ("datasets/photographs.py", "jitter"): "of crops, not of drawn positions",
     ("datasets/torchvision_sets.py", "download"): "of a data set, not of Inception's weights",
+    ("datasets/celeba.py", "download"): "of a data set, not of Inception's weights",
     ("reporting/tables/claims.py", "n_images"): "of the published claim",
     ("learning/sampling/generate.py", "batch_size"): "samples drawn at a time",
     ("learning/sampling/reference.py", "sigma_min"): "where an order shows, not of a schedule",

@@ -131,6 +131,17 @@ def test_solvers_that_a_section_names_are_among_the_files():
     assert made["study_warm_start"].params["n_threads"] == 1
 
 
+def test_a_job_of_several_solvers_depends_on_those_that_it_names():
+    studies = {"clocks": {"solvers": ["pod", "spsolve"], "image_sets": ["a"]}}
+    rule = rules(configured(studies))["study_clocks"]
+    assert list(rule.params["solvers"]) == ["pod", "spsolve"]
+    # the reference march needs the transform
+    assert {"clocks", "pod", "direct", "transform"} <= names(rule.files(at()))
+    assert "krylov" not in names(rule.files(at()))
+    everything = rules(configured({"clocks": {}}))["study_clocks"]
+    assert set(everything.params["solvers"]) == {"fast", "spsolve", "pod"}
+
+
 def test_a_job_per_solver_depends_on_that_solver_alone():
     config = configured({"time_to_residual": {}})
     made = rules(config)

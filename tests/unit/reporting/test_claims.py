@@ -1,114 +1,345 @@
+import numpy as np
 import pandas as pd
 import pytest
 
-from crosskrylov.reporting.tables.claims import COLUMNS, claims_table
+from crosskrylov.metrics.intervals import median_interval, ratio_interval
+from crosskrylov.reporting.tables.claims import (
+    COLUMNS,
+    PHASES,
+    Declared,
+    claims_table,
+    declared_in_configs,
+)
+from crosskrylov.reporting.tables.verdicts import VERDICTS
+
+GALERKIN = "cross_matrix_galerkin"
+PAIR = Declared({GALERKIN: GALERKIN, "alone": ""}, {GALERKIN: "alone"}, {"cifar32": "cifar10"})
 
 
-def solvers(saving=0.5, solver="cross_matrix_galerkin"):
+def solvers(saving=0.5, low=None, high=None, solver=GALERKIN, **more):
     return pd.DataFrame(
         {
             "dataset": ["photos32"],
             "image_size": [32],
             "study": ["trajectory"],
             "solver": [solver],
+            "assembly_seconds": [1.0],
             "time_reduction_vs_spsolve": [saving],
+            "time_reduction_vs_spsolve_low": [low],
+            "time_reduction_vs_spsolve_high": [high],
         }
+        | {name: [value] for name, value in more.items()}
     )
 
 
-def training(dataset="cifar10", speedup=30.0, reached=True, bound=False):
-    shared = {
-        "experiment": "single_image",
-        "dataset": dataset,
-        "image_size": 32,
-        "target_ssim": 0.99,
-        "seed": 17,
-    }
-    ours = {"model": "score_embedding", "reached": reached, "speedup_vs_ddpm": speedup}
-    rows = [
-        shared | ours | {"speedup_is_lower_bound": bound},
-        shared | {"model": "ddpm", "reached": not bound},
-    ]
-    return pd.DataFrame(rows)
+def saving_rows(*arguments, declared=None, **options):
+    table = claims_table(solvers(*arguments, **options), declared=declared)
+    return table[table.claim.str.contains("time that the projection saves")]
 
 
-def speedups(table):
-    """Return the rows of the projection paper's first speed-up, 27.13x on CIFAR-10."""
-    return table[table.paper_value == "27.13x"]
-
-
-def test_without_training_its_claims_are_not_run():
+def test_columns_and_verdicts_are_those_of_the_contract():
     table = claims_table(solvers())
     assert list(table.columns) == list(COLUMNS)
-    assert len(table) == 2 + 13 + 1
-    assert set(table.verdict[2:]) == {"not run"}
-    assert table.evidence[2:].isna().all() and table.measured_value[2:].isna().all()
+    assert set(table.verdict) <= set(VERDICTS)
+
+
+def test_what_was_not_run_is_undecided_and_says_so():
+    table = claims_table(solvers(solver="seed_lu"))
+    not_run = table[table.evidence == "not run"]
+    assert len(not_run) == 1 + 1 + 13 + 1  # saving, projection alone, speed-ups, budget
+    assert set(not_run.verdict) == {"undecided"}
+    assert not_run[["measured_value", "low", "high"]].isna().all().all()
+
+
+# --- the saving -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("saving", "verdicts"),
+    ("interval", "verdict"),
     [
-        (0.5, ["reproduced", "reproduced"]),
-        (0.3, ["reproduced", "not reproduced"]),
-        (-0.1, ["not reproduced", "not reproduced"]),
+        ((0.85, 0.84, 0.86), "beyond"),
+        ((0.3, 0.2, 0.4), "reproduced"),
+        ((0.5, 0.43, 0.6), "reproduced"),
+        ((0.1, 0.05, 0.15), "below"),
+        ((0.1, -0.1, 0.15), "undecided"),
+        ((-0.3, -0.4, -0.2), "not reproduced"),
+        ((0.85, None, None), "undecided"),
     ],
 )
-def test_saving_against_the_published_range(saving, verdicts):
-    assert claims_table(solvers(saving)).verdict[:2].tolist() == verdicts
+def test_saving_against_the_published_range(interval, verdict):
+    (row,) = saving_rows(*interval).to_dict("records")
+    assert row["verdict"] == verdict
+    assert row["paper_value"] == "15.8% to 43.7%"
+    assert row["baseline"] == "spsolve"
+    np.testing.assert_allclose(row["measured_value"], 100 * interval[0])
+    if interval[1] is not None:
+        np.testing.assert_allclose((row["low"], row["high"]), 100 * np.array(interval[1:]))
+    assert row["metric"] == f"time saved by {GALERKIN}, %, end to end"
+    assert row["evidence"] == "results/tables/solvers.tsv"
+
+
+def test_a_table_from_before_there_were_intervals_decides_nothing():
+    names = ["dataset", "image_size", "study", "solver", "time_reduction_vs_spsolve"]
+    table = claims_table(solvers(0.85)[names])
+    row = table.iloc[0]
+    assert (row.measured_value, row.verdict) == (85.0, "undecided")
+    assert row.metric == f"time saved by {GALERKIN}, %, setup and solve"
 
 
 def test_other_solvers_say_nothing_about_the_published_projection():
-    assert claims_table(solvers(0.9, "seed_lu")).verdict[:2].tolist() == ["not run"] * 2
-    named = claims_table(solvers(0.9, "mine"), methods={"mine": "cross_matrix_galerkin"})
-    assert named.verdict[:2].tolist() == ["reproduced"] * 2
-    control = claims_table(solvers(0.9), methods={"cross_matrix_galerkin": ""})
-    assert control.verdict[:2].tolist() == ["not run"] * 2
+    assert saving_rows(0.9, 0.8, 0.95, solver="seed_lu").evidence.tolist() == ["not run"]
+    mine = Declared({"mine": GALERKIN})
+    named = saving_rows(0.9, 0.8, 0.95, solver="mine", declared=mine)
+    assert named.verdict.tolist() == ["beyond"]
+    control = saving_rows(0.9, 0.8, 0.95, declared=Declared({GALERKIN: ""}))
+    assert control.evidence.tolist() == ["not run"]
+
+
+@pytest.mark.parametrize(
+    ("saving", "verdict"),
+    [
+        ((0.5, 0.2, 0.75), "reproduced"),
+        ((0.0, -1.0, 0.5), "undecided"),
+        ((-1.0, -1.5, -0.25), "not reproduced"),
+    ],
+)
+def test_saving_against_the_best_direct_solver_stands_beside_it(saving, verdict):
+    names = [f"time_reduction_vs_best_direct{end}" for end in ("", "_low", "_high")]
+    more = dict(zip(names, saving, strict=True)) | {"best_direct": "pardiso"}
+    table = claims_table(solvers(0.5, **more))
+    (row,) = table[table.baseline == "pardiso (best direct solver)"].to_dict("records")
+    found = [row[name] for name in ("measured_value", "low", "high")]
+    np.testing.assert_allclose(found, 100 * np.array(saving))
+    assert row["verdict"] == verdict
+    assert pd.isna(row["paper_value"])
+
+
+# --- the projection alone -------------------------------------------------------------------------
+
+
+def clocks(with_it, without, windows=(1, 90)):
+    """Return a table in which a repeat's seconds are spread over phases and windows."""
+    rows = []
+    for solver, seconds in ((GALERKIN, with_it), ("alone", without)):
+        for repeat, total in enumerate(seconds):
+            for window in windows:
+                share = total / len(windows) / len(PHASES)
+                phases = {f"{phase}_seconds": share for phase in PHASES}
+                about = {"dataset": "photos32", "image_size": 32, "seed": 17, "solver": solver}
+                rows.append(about | {"repeat": repeat, "part": "window"} | phases)
+                rows[-1] |= {"first_step": window, "n_steps": 8}
+    return pd.DataFrame(rows)
+
+
+def marginal(table, declared=PAIR, with_it=0.8, without=0.9):
+    both = pd.concat([solvers(with_it), solvers(without, solver="alone")])
+    claims = claims_table(both, clocks=table, declared=declared)
+    (row,) = claims[claims.claim.str.startswith("the projection alone")].to_dict("records")
+    return row
+
+
+@pytest.mark.parametrize(
+    ("with_it", "without", "verdict"),
+    [
+        ([2.0, 4.1, 6.0], [1.0, 2.0, 3.0], "not reproduced"),
+        ([1.0, 2.0, 3.1], [2.0, 4.0, 6.0], "reproduced"),
+        ([1.0, 2.0, 3.0], [2.0, 1.0, 3.1], "undecided"),
+        ([1.0], [2.0], "undecided"),
+    ],
+)
+def test_projection_alone_is_a_ratio_paired_repeat_by_repeat(with_it, without, verdict):
+    row = marginal(clocks(with_it, without))
+    expected = ratio_interval(with_it, without)
+    found = [row[name] for name in ("measured_value", "low", "high")]
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+    assert row["verdict"] == verdict
+    assert (row["baseline"], row["evidence"]) == ("alone", "results/tables/clocks.tsv")
+    assert row["metric"] == f"time of {GALERKIN} over its baseline's, end to end"
+    assert pd.isna(row["paper_value"])
+
+
+@pytest.mark.parametrize("other", [{"first_step": 40}, {"part": "march"}])
+def test_projection_alone_counts_shared_windows_only(other):
+    table = clocks([2.0, 2.2], [1.0, 1.0])
+    extra = table[table.solver == GALERKIN].assign(**other, solve_seconds=1e6)
+    assert marginal(pd.concat([table, extra]))["measured_value"] == pytest.approx(2.1, rel=1e-3)
+
+
+def test_projection_alone_takes_the_mean_over_random_seeds_within_a_repeat():
+    table = pd.concat([clocks([2.0, 4.0], [1.0, 1.0]), clocks([4.0, 2.0], [1.0, 1.0])])
+    table["seed"] = [17] * 8 + [18] * 8
+    row = marginal(table)
+    assert (row["measured_value"], row["low"], row["high"]) == (3.0, 3.0, 3.0)
+
+
+@pytest.mark.parametrize("table", [None, clocks([1, 2], [1, 2]).assign(dataset="faces64")])
+def test_without_clocks_the_projection_alone_is_undecided(table):
+    row = marginal(table)
+    assert row["measured_value"] == pytest.approx(0.2 / 0.1)
+    assert np.isnan(row["low"]) and np.isnan(row["high"])
+    assert (row["verdict"], row["evidence"]) == ("undecided", "results/tables/solvers.tsv")
+
+
+def test_projection_alone_needs_a_declared_control():
+    row = marginal(clocks([1, 2], [1, 2]), declared=Declared({GALERKIN: GALERKIN}))
+    assert (row["evidence"], row["verdict"]) == ("not run", "undecided")
+
+
+def test_names_are_those_of_the_configurations():
+    control = {"method": GALERKIN, "options": {"dimension": 0}}
+    config = {
+        "solvers": {"mine": {"method": GALERKIN, "options": {"dimension": 9}}, "none": control},
+        "image_sets": {"here": {"source": "celeba"}},
+    }
+    other = {"solvers": {"spsolve": {"method": "spsolve", "options": {}}}, "image_sets": {}}
+    declared = declared_in_configs([config, other])
+    assert declared.methods == {"mine": GALERKIN, "none": "", "spsolve": "spsolve"}
+    assert declared.controls == {"mine": "none"}
+    assert declared.sources == {"here": "celeba"}
+
+
+# --- speed-ups ------------------------------------------------------------------------------------
+
+
+def training(dataset="cifar10", speedups=(30.0, 30.5, 31.0), missed=(), stopped=(), **more):
+    """Return runs of several seeds; the method misses its target in some, DDPM in others."""
+    rows = []
+    for seed, speedup in enumerate(speedups):
+        shared = {
+            "experiment": "single_image",
+            "dataset": dataset,
+            "image_size": 32,
+            "target_ssim": 0.99,
+            "seed": seed,
+        } | more
+        own = seed not in missed
+        ours = {"model": "score_embedding", "reached": own}
+        rows.append(shared | ours | {"speedup_vs_ddpm": speedup if own else np.nan})
+        rows.append(shared | {"model": "ddpm", "reached": seed not in stopped})
+    return pd.DataFrame(rows)
+
+
+def speedups(run, declared=None):
+    """Return the rows of the projection paper's first speed-up, 27.13x on CIFAR-10."""
+    table = claims_table(solvers(), run, declared=declared)
+    return table[table.paper_value == "27.13x"]
 
 
 @pytest.mark.parametrize(
     ("run", "verdict", "measured"),
     [
-        (training(), "reproduced", "30.00x"),
-        (training(speedup=5.0), "not reproduced", "5.00x"),
-        (training(speedup=5.0, bound=True), "not run", "at least 5.00x"),
-        (training(speedup=30.0, bound=True), "reproduced", "at least 30.00x"),
+        (training(), "reproduced", 30.5),
+        (training(speedups=(5.0, 5.1, 5.2)), "below", 5.1),
+        (training(speedups=(50.0, 51.0, 52.0)), "beyond", 51.0),
+        (training(speedups=(0.5, 0.51, 0.52)), "not reproduced", 0.51),
+        (training(speedups=(0.8, 1.1, 1.2)), "undecided", 1.1),
+        (training(speedups=(30.0,)), "undecided", 30.0),
+        (training(speedups=(5.0, 5.1, 5.2), stopped=[1]), "undecided", 5.1),
+        (training(stopped=[0, 1, 2]), "reproduced", 30.5),
+        (training(speedups=(50.0, 51.0, 52.0), stopped=[0]), "reproduced", 51.0),
         # DDPM got there and the method did not; neither got there: the budget was too short
-        (training(reached=False), "not reproduced", "target not reached in 1 of 1 runs"),
-        (training(reached=False, bound=True), "not run", "target not reached in 1 of 1 runs"),
+        (training(missed=[1]), "not reproduced", "target not reached in 1 of 3 runs"),
+        (training(missed=[1], stopped=[1]), "undecided", "target not reached in 1 of 3 runs"),
     ],
 )
 def test_speedup_on_the_published_data_set(run, verdict, measured):
-    rows = speedups(claims_table(solvers(), run))
-    assert rows.verdict.tolist() == [verdict]
-    assert rows.measured_value.tolist() == [measured]
+    (row,) = speedups(run).to_dict("records")
+    assert row["verdict"] == verdict
+    assert row["measured_value"] == (
+        measured if isinstance(measured, str) else pytest.approx(measured, rel=1e-3)
+    )
+    assert (row["metric"], row["baseline"]) == ("ssim", "ddpm")
+    assert row["evidence"] == "results/tables/training.tsv"
+
+
+def test_speedup_has_the_interval_over_random_seeds():
+    (row,) = speedups(training()).to_dict("records")
+    expected = median_interval([30.0, 30.5, 31.0])
+    np.testing.assert_allclose((row["low"], row["high"]), expected[1:], rtol=1e-3)
+    (row,) = speedups(training(stopped=[2])).to_dict("records")
+    assert np.isnan(row["high"]) and row["low"] > 0
 
 
 def test_speedup_on_other_images_leaves_the_published_set_not_run():
-    rows = speedups(claims_table(solvers(), training("photos32")))
+    rows = speedups(training("photos32"))
     assert rows.dataset.tolist() == ["cifar10", "photos32"]
-    assert rows.verdict.tolist() == ["not run", "reproduced"]
+    assert rows.verdict.tolist() == ["undecided", "reproduced"]
+    assert rows.evidence.tolist() == ["not run", "results/tables/training.tsv"]
 
 
-BUDGET_COLUMNS = ["experiment", "dataset", "model", "sampler", "metric", "value", "image_size"]
+def test_an_image_set_belongs_to_its_source_whatever_it_is_called():
+    assert speedups(training("cifar32"), PAIR).dataset.tolist() == ["cifar32"]
+
+
+def test_both_metrics_and_both_baselines_have_rows_of_their_own():
+    published = training(metric="ssim_global", speedups=(30.0, 30.5, 31.0))
+    windowed = training(metric="ssim", speedups=(2.0, 2.1, 2.2))
+    from_noise = published[published.model == "ddpm"].assign(model="ddpm_from_noise", reached=False)
+    table = pd.concat([published, windowed, from_noise], ignore_index=True)
+    table["speedup_vs_ddpm_from_noise"] = 2 * table.speedup_vs_ddpm
+    rows = speedups(table).set_index(["metric", "baseline"])
+    assert rows.verdict.to_dict() == {
+        ("ssim", "ddpm"): "below",
+        ("ssim_global", "ddpm"): "reproduced",
+        ("ssim_global", "ddpm_from_noise"): "reproduced",
+    }
+    # the run from noise was stopped before it got there
+    assert np.isnan(rows.high["ssim_global", "ddpm_from_noise"])
+
+
+def test_runs_are_paired_by_image_too():
+    first = training(image="a", missed=[0, 1, 2], stopped=[0, 1, 2])
+    second = training(image="b")
+    assert speedups(pd.concat([first, second])).verdict.tolist() == ["undecided"]
+
+
+# --- generation -----------------------------------------------------------------------------------
+
+BUDGET_COLUMNS = [
+    *("experiment", "dataset", "model", "sampler", "metric", "value", "image_size", "seed"),
+]
 
 
 def budget_row(ours, ddpm):
-    rows = [("budget", "photos32", "score_embedding", "euler", "frechet_x", 9.0, 32)]
-    rows += [("budget", "photos32", "score_embedding", "heun", "frechet_x", v, 32) for v in ours]
-    rows += [("budget", "photos32", "ddpm", "ddim", "frechet_x", v, 32) for v in ddpm]
-    rows += [("budget", "photos32", "ddpm", "ddim", "precision", 1.0, 32)]
-    rows += [("budget", "elsewhere", "ddpm", "ddim", "frechet_x", 0.1, 32)]
-    return claims_table(solvers(), None, pd.DataFrame(rows, columns=BUDGET_COLUMNS)).iloc[-1]
+    shared = ("budget", "photos32")
+    rows = [(*shared, "score_embedding", "euler", "frechet_x", 9.0, 32, 0)]
+    for seed, value in enumerate(ours):
+        rows.append((*shared, "score_embedding", "heun", "frechet_x", value, 32, seed))
+    for seed, value in enumerate(ddpm):
+        rows.append((*shared, "ddpm", "ddim", "frechet_x", value, 32, seed))
+    rows += [(*shared, "ddpm", "ddim", "precision", 1.0, 32, 0)]
+    rows += [("budget", "elsewhere", "ddpm", "ddim", "frechet_x", 0.1, 32, 0)]
+    table = claims_table(solvers(), None, pd.DataFrame(rows, columns=BUDGET_COLUMNS))
+    (row,) = table[table.claim.str.contains("time budget")].to_dict("records")
+    return row
 
 
-def test_budget_compares_the_best_samplers_beyond_the_spread_over_seeds():
-    row = budget_row([2.0, 4.0], [5.0, 6.0])
-    assert (row.verdict, row.measured_value) == ("reproduced", "frechet_x 3 against 5.5")
-    assert budget_row([2.0, 5.5], [5.0, 6.0]).verdict == "not reproduced"
-    assert budget_row([6.0, 7.0], [5.0, 5.0]).verdict == "not reproduced"
+@pytest.mark.parametrize(
+    ("ours", "ddpm", "verdict"),
+    [
+        ([2.0, 2.1, 2.2], [4.0, 4.1, 4.6], "reproduced"),
+        ([4.0, 4.1, 4.6], [2.0, 2.1, 2.2], "not reproduced"),
+        ([2.0, 4.0, 3.0], [3.0, 3.0, 3.0], "undecided"),
+        ([3.0], [5.0], "undecided"),
+    ],
+)
+def test_budget_compares_the_best_samplers_seed_by_seed(ours, ddpm, verdict):
+    row = budget_row(ours, ddpm)
+    expected = ratio_interval(ddpm, ours)
+    found = [row[name] for name in ("measured_value", "low", "high")]
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+    assert row["verdict"] == verdict
+    assert row["metric"] == "frechet_x of ddpm over the method's"
+    assert row["baseline"] == f"ddpm ({np.mean(ddpm):.4g} against {np.mean(ours):.4g})"
 
 
-def test_budget_gives_no_verdict_on_one_seed():
-    row = budget_row([3.0], [5.0])
-    assert row.verdict == "not run"
-    assert row.measured_value == "frechet_x 3 against 5 (one random seed)"
+# --- withdrawn ------------------------------------------------------------------------------------
+
+
+def test_only_what_the_authors_took_back_is_withdrawn_and_no_claim_of_a_paper():
+    table = claims_table(solvers())
+    withdrawn = table[table.verdict == "withdrawn by the authors"]
+    assert withdrawn.paper_value.tolist() == ["0.65, 1.53, 4.30", "250x", "187x"]
+    assert withdrawn.claim.str.startswith("companion repository, not a claim of either").all()
+    assert withdrawn.measured_value.isna().all()
+    assert withdrawn.evidence.str.contains("Score-Embedding-Fast-Diffusion").all()

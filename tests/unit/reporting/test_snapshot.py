@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from crosskrylov.errors import DataError
-from crosskrylov.reporting import snapshot
+from crosskrylov.reporting import catalogue, snapshot
+from crosskrylov.reporting.figures.register import QUESTIONS
 from crosskrylov.reporting.records import record_of
 from crosskrylov.runtime.files import read_json, read_tsv, write_json, write_tsv
 
@@ -291,3 +292,99 @@ def test_entries_of_parts_are_plain_json(study, docs):
     entry = json.loads((docs / "parts" / "study.json").read_text())
     assert entry["configuration"] == "parts/study.config.yaml"
     assert entry["records"] == ["toy/seed7/run.tsv.json"]
+
+
+def test_claims_are_judged_by_the_tables_of_all_parts(tmp_path):
+    """Training and solvers are of different parts: neither leaves the other's claims not run."""
+    target = tmp_path / "kept"
+    for part, name in (("solvers", "mine"), ("training", "cross_matrix_galerkin")):
+        results = Results(tmp_path / part)
+        config = f"solvers:\n  {name}:\n    method: cross_matrix_galerkin\n    options: {{}}\n"
+        (results.folder / "config.yaml").write_text(config)
+        march = {"dataset": f"of_{part}", "image_size": 32, "study": "trajectory", "solver": name}
+        savings = {"time_reduction_vs_spsolve": 0.5}
+        results.table("solvers", {key: [value] for key, value in (march | savings).items()})
+        results.table("claims", {"claim": ["stale"], "verdict": ["stale"]})
+        results.keep(target, part)
+    claims = read_tsv(target / "tables" / "claims.tsv")
+    measured = claims[claims.measured_value.notna()]
+    assert measured.dataset.tolist() == ["of_solvers", "of_training"]
+    assert "stale" not in set(claims.verdict)
+
+
+def test_the_texts_of_the_checkout_are_written_again(study, tmp_path, monkeypatch, capsys):
+    """Numbers follow the tables just kept; a wrong one is said, and the snapshot is kept."""
+    checkout = tmp_path / "checkout"
+    (checkout / "docs").mkdir(parents=True)
+    monkeypatch.chdir(checkout)
+    entry = "{table: solvers, where: {solver: a|b}, value: n, format: '{:.0f}'}"
+    (checkout / "docs" / "numbers.yaml").write_text(f"n: {entry}\n")
+    write_json(study.folder / "part.json", study.manifest)
+    arguments = ["--part", "study", "--command", "make study", "--results", str(study.folder)]
+    (checkout / "README.md").write_text("<!--n:n-->0<!--/n-->")
+    assert snapshot.main(arguments) == 0
+    assert (checkout / "README.md").read_text() == "<!--n:n-->3<!--/n-->"
+    (checkout / "README.md").write_text("<!--n:m-->0<!--/n-->")
+    assert snapshot.main(arguments) == 1
+    assert "the number 'm' is not in docs/numbers.yaml" in capsys.readouterr().err
+    assert (checkout / "docs" / "results" / "tables" / "solvers.tsv").is_file()
+    elsewhere = tmp_path / "elsewhere"
+    assert snapshot.main([*arguments, "--to", str(elsewhere)]) == 0
+
+
+# --- questions, findings, drawing again ---------------------------------------------------------
+
+
+def with_a_figure(study, orders):
+    """Add the study convergence with a figure as an older version drew it."""
+    steps = [0.1, 0.05]
+    for name, values in (("convergence", orders),):
+        study.table(
+            name,
+            {
+                "boundary": "zero_padding",
+                "varied": ["time_step"] * 2 + ["spacing"] * 2,
+                "step_size": steps * 2,
+                "score_error": [0.2, 0.1] * 2,
+                "order": [None, values[0], None, values[1]],
+            },
+        )
+    study.figure("convergence.svg", "<svg><title>An old finding</title></svg>")
+    study.figure("convergence.png")
+
+
+def test_readme_asks_questions_and_says_findings(study, docs):
+    with_a_figure(study, (1.0, 2.0))
+    text = study.keep(docs).read_text()
+    question = text.index("## How exact are the scores, and what limits them?")
+    assert question < text.index("**An old finding.**") < text.index("## Further figures")
+    assert "In numbers: [convergence](#table-convergence)." in text
+    assert "### table convergence" in text
+    assert "second order in space" in text  # the figure's caption, from its declaration
+    assert text.index("## Further figures") < text.index("![strip]")
+
+
+def test_figures_are_drawn_again_from_the_tables_alone(study, docs, capsys):
+    with_a_figure(study, (1.0, 1.2))
+    study.keep(docs)
+    before = contents(docs)
+    assert snapshot.main(["--redraw", "--to", str(docs)]) == 0
+    assert capsys.readouterr().out == f"drew convergence in {docs}\n"
+    after = contents(docs)
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"figures/convergence.svg", "figures/convergence.png"}
+    assert "less than expected in the grid spacing" in (docs / "README.md").read_text()
+
+
+def test_a_folder_that_is_no_snapshot_is_not_redrawn(docs, capsys):
+    assert snapshot.main(["--redraw", "--to", str(docs)]) == 1
+    assert "no snapshot" in capsys.readouterr().err
+
+
+def test_every_figure_has_a_caption_and_a_known_question():
+    figures = catalogue.catalogue()
+    assert {figure.question for figure in figures.values()} <= {*QUESTIONS, ""}
+    # the table of solvers is made by no study: the rule that draws it says the caption
+    assert {name for name, figure in figures.items() if not figure.caption} <= {"seconds_per_image"}
+    assert catalogue.figure_of("sample_grids-digits16-seed17").question == "samples"
+    assert catalogue.question_of_table("break_even") == "speed"

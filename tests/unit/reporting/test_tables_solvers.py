@@ -33,31 +33,78 @@ def measurement(solver="spsolve", seed=0, exact=None, **changes):
 
 
 def test_columns_are_the_contract():
-    expected = (
-        "dataset image_size n_images n_unknowns time_steps study solver family tolerance "
-        "setup_seconds solve_seconds seconds_per_image time_reduction_vs_spsolve "
-        "speedup_vs_spsolve mean_iterations max_iterations mean_picard fallbacks "
-        "max_relative_residual score_error_vs_spsolve score_error_vs_exact peak_memory_mb"
+    seconds = "assembly conversion setup solve check"
+    intervals = "{0} {0}_low {0}_high"
+    expected = " ".join(
+        [
+            "dataset image_size n_images n_unknowns time_steps study solver family tolerance",
+            "repeats",
+            *(f"{phase}_seconds" for phase in seconds.split()),
+            intervals.format("seconds_per_image"),
+            "solve_seconds_per_image",
+            *map(intervals.format, ("time_reduction_vs_spsolve", "speedup_vs_spsolve")),
+            "best_direct",
+            *map(intervals.format, ("time_reduction_vs_best_direct", "speedup_vs_best_direct")),
+            "mean_iterations max_iterations mean_picard fallbacks max_relative_residual",
+            "score_error_vs_spsolve score_error_vs_exact peak_memory_mb",
+            "march_images march_time_steps march_seconds_per_image march_time_reduction_vs_spsolve",
+        ]
     )
     table = solver_table(pd.DataFrame([measurement()]))
     assert list(table.columns) == list(COLUMNS) == expected.split()
     assert list(solver_table(pd.DataFrame()).columns) == list(COLUMNS)
 
 
-def test_setup_counts_and_assembly_does_not():
+def test_every_phase_counts_and_the_solve_alone_stands_beside_it():
     row = measurement()
-    assert row["seconds_per_image"] == 2.0
+    assert row["seconds_per_image"] == (9 + 9 + 9 + 1 + 3) / 2
+    assert row["solve_seconds_per_image"] == (1 + 3) / 2
+    assert row["repeats"] == 1
     assert row["mean_iterations"] == pytest.approx(26 / 6)  # per system
     assert row["max_iterations"] == 5
     assert row["mean_picard"] == 3
 
 
 def test_reduction_and_speedup_against_spsolve():
-    faster = measurement("fast", method="gmres", seconds={"setup": 0.5, "solve": 0.5})
+    faster = measurement(
+        "fast", method="gmres", family="krylov", seconds={"check": 6, "solve": 1.75}
+    )
     table = solver_table(pd.DataFrame([measurement(), faster])).set_index("solver")
     assert table.time_reduction_vs_spsolve["fast"] == pytest.approx(0.75)
     assert table.speedup_vs_spsolve["fast"] == pytest.approx(4)
     assert table.time_reduction_vs_spsolve["spsolve"] == 0
+    # timed once: no interval
+    assert table[["seconds_per_image_low", "speedup_vs_spsolve_high"]].isna().all(axis=None)
+
+
+def test_the_whole_march_stands_beside_itself():
+    table = solver_table(pd.DataFrame([measurement()]))
+    row = table.iloc[0]
+    assert (row.march_images, row.march_time_steps) == (2, 3)
+    assert row.march_seconds_per_image == row.seconds_per_image
+
+
+def test_best_direct_solver_is_the_fastest_of_its_family():
+    rows = [
+        measurement(),
+        measurement("banded", method="banded", seconds={"solve": 8.0}),
+        measurement("pardiso", method="pardiso", seconds={"solve": 9.0}),
+        measurement("fast", method="gmres", family="krylov", seconds={"solve": 2.0}),
+    ]
+    table = solver_table(pd.DataFrame(rows)).set_index("solver")
+    assert set(table.best_direct) == {"banded"}
+    assert table.speedup_vs_best_direct["fast"] == pytest.approx(4)
+    assert table.time_reduction_vs_best_direct["fast"] == pytest.approx(0.75)
+    assert table.speedup_vs_best_direct["banded"] == 1
+    assert table.speedup_vs_best_direct["spsolve"] == pytest.approx(8 / 31)
+
+
+def test_of_two_entries_with_the_published_method_the_first_is_the_baseline():
+    first = measurement() | {"machine": "a"}
+    other = measurement("other", seconds={"solve": 1.0}) | {"machine": "b"}
+    far = measurement("far", method="gmres", family="krylov") | {"machine": "b"}
+    table = solver_table(pd.DataFrame([first, other, far])).set_index("solver")
+    assert table.speedup_vs_spsolve[["other", "far"]].isna().all()
 
 
 def ratios(*rows):
@@ -131,6 +178,7 @@ def test_frozen_rows_take_one_tolerance_and_sum_the_steps():
         "method": "gmres",
         "family": "krylov",
         "n_images": 4,
+        "conversion_seconds": 2.0,
         "setup_seconds": 1.0,
         "solve_seconds": 1.0,
         "mean_iterations": 3.0,
@@ -142,8 +190,13 @@ def test_frozen_rows_take_one_tolerance_and_sum_the_steps():
         "peak_memory_mb": 10.0,
     }
     table = pd.DataFrame([part | {"step": s, "tolerance": t} for s in (1, 2) for t in (1e-6, 1e-8)])
-    rows = frozen_rows(table, 1e-6, n_unknowns=16, time_steps=2)
+    rows = frozen_rows(table, 1e-6, n_unknowns=16, time_steps=2, repeats=3)
     assert len(rows) == 1
-    assert rows.iloc[0].seconds_per_image == 1.0
+    assert rows.iloc[0].seconds_per_image == 2.0
+    assert rows.iloc[0].solve_seconds_per_image == 1.0
+    assert rows.iloc[0].repeats == 3
+    # neither is part of the frozen study
+    assert "assembly_seconds" not in rows
+    assert solver_table(rows.assign(dataset="toy", image_size=4)).check_seconds.isna().all()
     assert rows.iloc[0].study == "frozen"
     assert np.isnan(rows.iloc[0].score_error_vs_spsolve)

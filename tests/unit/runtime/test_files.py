@@ -358,6 +358,24 @@ def test_where_there_are_no_locks_nothing_is_held(tmp_path, monkeypatch):
 # --- hostile places ------------------------------------------------------------------------------
 
 
+def test_a_folder_that_cannot_be_written_to_ends_a_run_before_it_starts(tmp_path, monkeypatch):
+    files.check_writable_or_exit(tmp_path / "new" / "results")  # can be made
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit, match=r"Error: .*file cannot be written to"):
+        files.check_writable_or_exit(tmp_path / "file" / "results")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(SystemExit, match="cannot be written to: give permission"):
+        files.check_writable_or_exit(tmp_path)
+
+
+def test_a_folder_that_a_killed_process_moved_aside_is_removed(tmp_path):
+    gone = tmp_path / f".state.{files.HOST}.999999999-0a0a0a0a.partial.old.partial"
+    gone.mkdir()
+    with files.atomic_folder(tmp_path / "state"):
+        pass
+    assert folder_listing(tmp_path) == ["state"]
+
+
 def test_numpy_s_short_write_is_a_full_disk(tmp_path):
     """np.save says neither errno nor words when a disk is full."""
     with pytest.raises(DataError, match="disk is full"), files.atomic_path(tmp_path / "a.npy"):

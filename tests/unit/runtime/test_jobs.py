@@ -1,5 +1,6 @@
 """A script's arguments come from its rule by name."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -70,3 +71,50 @@ def test_a_parameter_without_a_value_is_named(tmp_path, capsys):
     with pytest.raises(SystemExit):
         run_job(main, job(tmp_path))
     assert "unheard_of" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", ["one.py", ["one.py", "two.py"]])
+def test_code_that_changes_meanwhile_fails_the_job(tmp_path, monkeypatch, capsys, given):
+    monkeypatch.chdir(tmp_path)
+    for name in ("one.py", "two.py"):
+        (tmp_path / name).write_text("value = 1\n")
+
+    run_job(lambda: None, job(tmp_path, input={"library": given}))
+    with pytest.raises(SystemExit):
+        run_job(
+            lambda: (tmp_path / "one.py").write_text("value = 2\n"),
+            job(tmp_path, input={"library": given}),
+        )
+    said = capsys.readouterr().err.strip()
+    assert said.startswith("ERROR: one.py changed while the job ran") and "\n" not in said
+    with pytest.raises(SystemExit):
+        run_job((tmp_path / "one.py").unlink, job(tmp_path, input={"library": given}))
+
+
+def test_a_script_that_changes_meanwhile_fails_the_job(tmp_path, capsys):
+    script = tmp_path / "script.py"
+    script.write_text("def main():\n    open(__file__, 'a').write('# later')\n")
+    scope = {"__file__": str(script)}
+    exec(script.read_text(), scope)
+    with pytest.raises(SystemExit):
+        run_job(scope["main"], job(tmp_path))
+    assert "script.py changed while the job ran" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_log_that_cannot_be_written_changes_nothing(tmp_path, capsys):
+    done = []
+    full = job(tmp_path)
+    full.log = ["/dev/full"]
+    run_job(lambda logger: done.append(logger.info("a line")), full)
+    assert done == [None]
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_place_without_a_log_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    nowhere = job(tmp_path)
+    nowhere.log = [str(tmp_path / "file" / "job.log")]
+    with pytest.raises(SystemExit, match=r"ERROR: Cannot write .*job\.log: ") as caught:
+        run_job(lambda: None, nowhere)
+    assert "\n" not in str(caught.value)

@@ -1,5 +1,6 @@
 """The store: reading it, what it knows of its images, whose chunks are whose, growth, damage."""
 
+import copy
 import json
 import os
 import shutil
@@ -156,6 +157,37 @@ def test_torch_dataset_works_in_batches_and_processes(tmp_path, folder):
     )
     shapes = [(image.shape, scores.shape) for image, scores in loader]
     assert shapes[0] == ((4, 3, 8, 8), (4, 2, 2, 8, 8))
+
+
+def test_torch_dataset_draws_one_of_the_stored_steps(tmp_path):
+    for channels, images in (("mean", pixels(2)), ("each", pixels(2))):
+        store = compute(images, tmp_path / channels, density={"channels": channels})
+        data = store.torch_dataset(one_step=True)
+        torch.manual_seed(0)
+        seen = set()
+        for _ in range(20):
+            time, score = data[1]
+            step = store.times.astype(np.float32).tolist().index(float(time))
+            expected = store[1][:, step] if channels == "each" else store[1][step]
+            np.testing.assert_array_equal(score, expected)
+            seen.add(step)
+        assert seen == {0, 1}
+
+
+def test_an_open_chunk_that_is_made_anew_is_read_anew(tmp_path):
+    store = compute(pixels(3), tmp_path / "scores")
+    before = store[0]
+    other = compute(pixels(3)[::-1].copy(), tmp_path / "scores", overwrite=True)
+    np.testing.assert_array_equal(store[0], other[0])
+    assert not np.array_equal(before, store[0])
+
+
+def test_a_store_travels_to_a_process_without_its_arrays(tmp_path):
+    store = compute(pixels(3), tmp_path / "scores")
+    scores = store[2]
+    reduced = store.__reduce_ex__(4)[2]  # what a process that is not forked gets
+    assert reduced == {"path": store.path, "manifest": store.manifest, "_sizes": {0: 3}}
+    np.testing.assert_array_equal(copy.copy(store)[2], scores)
 
 
 def test_torch_dataset_refuses_other_images(tmp_path, folder):

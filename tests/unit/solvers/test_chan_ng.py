@@ -9,7 +9,7 @@ from crosskrylov.errors import ConfigError, ConvergenceError, DataError
 from crosskrylov.scores.march import march
 from crosskrylov.scores.march_options import MarchOptions
 from crosskrylov.solvers.base import LinearSystems
-from crosskrylov.solvers.chan_ng import grow_space
+from crosskrylov.solvers.kernels.growing import grow_space
 from crosskrylov.solvers.kernels.residuals import relative_residuals
 from crosskrylov.solvers.registry import make_solver
 from tests.laboratory import bank, smooth_log_density
@@ -105,8 +105,7 @@ def test_the_worst_system_is_the_first_seed():
 
 
 def test_iterations_are_products_with_the_matrix(monkeypatch):
-    from crosskrylov.solvers import chan_ng
-    from crosskrylov.solvers.kernels import split_products
+    from crosskrylov.solvers.kernels import growing, split_products
 
     counted = np.zeros(1, dtype=int)
     real = split_products.BandedOperator
@@ -116,7 +115,7 @@ def test_iterations_are_products_with_the_matrix(monkeypatch):
             counted[0] += len(active)
             return super().__call__(fields, active)
 
-    monkeypatch.setattr(chan_ng, "BandedOperator", Counting)
+    monkeypatch.setattr(growing, "BandedOperator", Counting)
     monkeypatch.setattr(split_products, "BandedOperator", Counting)
     systems = repeated(bank().systems(0, 1e-8), 2, 3)
     # copies need one product of each projection, so that none rests while others go on

@@ -3,7 +3,12 @@ import sys
 import pytest
 
 from crosskrylov.errors import ConfigError
-from crosskrylov.solvers.index import registered_solvers, solver_entry
+from crosskrylov.solvers.index import (
+    controls,
+    published_methods,
+    registered_solvers,
+    solver_entry,
+)
 from crosskrylov.solvers.registry import available_solvers
 
 DROPPED = """
@@ -45,3 +50,27 @@ def test_import_path(tmp_path, monkeypatch):
 def test_unknown_name_lists_the_known_ones():
     with pytest.raises(ConfigError, match=r"'splove' is unknown.*spsolve"):
         solver_entry("splove")
+
+
+def entry(method, **options):
+    return {"method": method, "options": options}
+
+
+def test_control_is_the_same_solver_without_the_projection():
+    solvers = {
+        "any": entry("cross_matrix_galerkin", dimension=10),
+        "by_default": entry("cross_matrix_galerkin", refine="bicgstab"),
+        "off": entry("cross_matrix_galerkin", dimension=0),
+        "joint": entry("cross_matrix_joint", dimension=8),
+        "other_refinement": entry("cross_matrix_galerkin", dimension=10, refine="gmres"),
+        "mine": entry("nowhere:Mine", dimension=3),
+    }
+    assert controls(solvers) == {"any": "off", "by_default": "off"}
+    solvers["gmres"] = entry("cross_matrix_galerkin", dimension=0, refine="gmres")
+    assert controls(solvers)["other_refinement"] == "gmres"
+    assert controls({"off": solvers["off"]}) == {}
+
+
+def test_control_has_no_published_method():
+    solvers = {"a": entry("spsolve"), "b": entry("cross_matrix_galerkin", dimension=0)}
+    assert published_methods(solvers) == {"a": "spsolve", "b": ""}

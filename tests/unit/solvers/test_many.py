@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 import crosskrylov
 from crosskrylov.errors import ConfigError, ConvergenceError, DataError, ShapeError
-from crosskrylov.solvers.many import METHODS, solve_many
+from crosskrylov.solvers.many import DIRECT, METHODS, UNSHARED, solve_many
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "how-to" / "solve-your-own-matrices.md"
 N, SIZE = 6, 12
@@ -49,7 +49,7 @@ def test_every_method_solves_every_system(method, krylov):
     matrices, rhs = family()
     found = solve_many(matrices, rhs, method=method, tol=1e-9, krylov=krylov, k=3, m=8)
     assert_solved(found, matrices, rhs, 1e-9)
-    assert (found.products > 0).all() == (method != "spsolve")
+    assert (found.products > 0).all() == (method not in DIRECT)
     assert not found.fallbacks.any()
 
 
@@ -99,6 +99,27 @@ def test_sharing_a_factorisation_saves_products_while_matrices_are_alike():
     assert counts["lu_of_mean", 2.0] <= counts["lu_of_one", 2.0]
 
 
+def test_the_krylov_space_of_a_system_solves_it():
+    """A space as large as its matrix's minimal polynomial leaves its own system nothing to do."""
+    matrices, rhs = family()
+    options = {"m": SIZE**2, "tol": 1e-6, "reference": 2}
+    alone = solve_many(matrices, rhs, method="galerkin_of_one", **options)
+    assert alone.products[2] == SIZE**2  # those of the projection
+    small = solve_many(matrices, rhs, method="galerkin_of_one", m=5)
+    joint = solve_many(matrices, rhs, method="galerkin_of_several", m=5, seeds=3)
+    several = solve_many(matrices, rhs, method="galerkin_of_several", m=5, seeds=N + 1)
+    iterations = [f.products - m for f, m in ((small, 5), (joint, 15), (several, 5 * N))]
+    assert iterations[0].sum() > iterations[1].sum() > iterations[2].sum()
+
+
+def test_methods_without_sharing_do_not_depend_on_the_others():
+    matrices, rhs = family()
+    for method in UNSHARED:
+        whole = solve_many(matrices, rhs, method=method)
+        part = solve_many(matrices[3:4], rhs[3:4], method=method)
+        np.testing.assert_array_equal(whole.x[3], part.x[0])
+
+
 def test_equal_systems_are_started_by_the_solution_before():
     matrices, rhs = family()
     matrices, rhs = [matrices[0]] * N, np.tile(rhs[0], (N, 1))
@@ -128,7 +149,7 @@ def test_misses_raise_fall_back_or_are_kept():
     assert not found.converged.any() and (found.relative_residuals > 1e-12).all()
 
 
-@pytest.mark.parametrize("method", ["spsolve", "lu_of_one", "lu_of_mean"])
+@pytest.mark.parametrize("method", [*DIRECT, "ilu_bicgstab", "lu_of_one", "lu_of_mean"])
 def test_a_singular_matrix_is_a_data_error(method):
     rhs = family()[1]
     empty = sp.csr_array((SIZE**2, SIZE**2))

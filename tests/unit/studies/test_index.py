@@ -1,9 +1,13 @@
 """Studies are found by reading what their modules declare."""
 
+import subprocess
+import sys
+
 import pytest
 
 from crosskrylov.errors import ConfigError
 from crosskrylov.studies.index import declared_studies
+from tests.conftest import PROJECT
 
 DROPPED = '''
 from crosskrylov.studies.register import register
@@ -69,3 +73,28 @@ def test_the_decorator_takes_what_the_index_reads():
     fields = set(declared_studies()["likeness"].__dataclass_fields__)
     assert fields - declared == {"module", "function", "file", "options"}
     assert declared <= fields
+
+
+def test_a_study_says_whether_it_needs_torch():
+    """The environment of the solvers has no torch; such a study runs in the training's."""
+    code = (
+        "import importlib, sys\n"
+        "class Without:  # as where it is not installed\n"
+        "    def find_spec(name, *_):\n"
+        "        if name == 'torch':\n"
+        "            raise ModuleNotFoundError('no torch', name=name)\n"
+        "sys.meta_path.insert(0, Without)\n"
+        "for name in sys.argv[1:]:\n"
+        "    try:\n"
+        "        importlib.import_module(name)\n"
+        "    except ModuleNotFoundError as error:\n"
+        "        assert error.name == 'torch', error\n"
+        "        print(name)\n"
+    )
+    studies = declared_studies().values()
+    modules = [study.module for study in studies]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *modules], cwd=PROJECT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.split()) == {study.module for study in studies if study.torch}

@@ -1,0 +1,117 @@
+"""What every figure and table is: its question, its caption, and what a figure is drawn from.
+
+Read from the declarations of the figures and of the studies, so that nothing is drawn for it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from crosskrylov.runtime.declared import declared_in, imported
+from crosskrylov.studies.index import declared_studies
+
+_FOLDER = Path(__file__).resolve().parent / "figures"
+
+#: Captions of the tables that no study makes.
+TABLE_CAPTIONS = {
+    "training": "What every target SSIM took on a single image, and every budget. Total time is "
+    "pre-computation plus training; evaluations are outside the clock, and inside it in the last "
+    "column. A run that did not reach its target shows the state at the end of its budget: its "
+    "time is a lower bound. The windowed SSIM (Wang et al. 2004) decides; the published one-window "
+    "SSIM stands beside it.",
+    "quality": "Every metric of every set of samples, against the training images. A Fréchet "
+    "distance is called FID only on Inception-v3 (2015) features; *digit classifier* are features "
+    "of a small classifier trained here, *haar* a fixed wavelet and colour transform. *Nearest "
+    "ratio* is the distance of a sample to its nearest training image over that between training "
+    "images: far below 1 means copies.",
+    "ablation": "Variants of score embedding against the published one: mean and range over the "
+    "random seeds that reached the target (*n_seeds* of *n_runs*). *Beyond seed spread* is true "
+    "where the two ranges do not overlap.",
+    "solvers_by_seed": "Every solver on the same systems, a row per random seed.",
+}
+
+#: Tables without a figure of their own, by the question that they answer.
+_TABLE_QUESTIONS = {
+    "solvers": "speed",
+    "solvers_by_seed": "speed",
+    "break_even": "speed",
+    "engine": "speed",
+    "claims": "speed",
+    "provenance": "run",
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure that is declared.
+
+    Attributes
+    ----------
+    question : str
+        Key in `crosskrylov.reporting.figures.register.QUESTIONS`, or empty.
+    caption : str
+    table : str
+        The table that it is drawn from alone; empty if it takes something else.
+    function : str
+        ``package.module:function``.
+    """
+
+    question: str
+    caption: str
+    table: str
+    function: str
+
+    def draws(self) -> Callable:
+        """Import and return the function that draws it."""
+        return imported(self.function)
+
+
+@cache
+def catalogue() -> dict[str, Figure]:
+    """Return every declared figure by name."""
+    of_studies = {
+        name: figure
+        for study in declared_studies().values()
+        for name, figure in study.figures.items()
+    }
+    found = {}
+    for folder in (_FOLDER, _FOLDER / "studies"):
+        package = ".".join(("crosskrylov", *folder.relative_to(_FOLDER.parents[1]).parts))
+        for name, entry in declared_in(folder).items():
+            facts = {**entry.facts, **of_studies.get(name, {})}
+            found[name] = Figure(
+                question=facts.get("question", ""),
+                caption=facts.get("caption", ""),
+                table=facts.get("table", ""),
+                function=f"{package}.{entry.file.stem}:{entry.attribute}",
+            )
+    return found
+
+
+def figure_of(name: str) -> Figure | None:
+    """Return the declaration of a figure, or of those that it is one of: ``sample_grids-set``."""
+    return catalogue().get(name) or catalogue().get(name.partition("-")[0])
+
+
+def question_of_table(name: str) -> str:
+    """Return the key of the question that a table answers: that of its figures, or empty."""
+    drawn = [figure.question for figure in catalogue().values() if figure.table == name]
+    for study in declared_studies().values():
+        if name in study.tables:
+            drawn += [catalogue()[figure].question for figure in study.figures]
+    return next(filter(None, drawn), _TABLE_QUESTIONS.get(name, ""))
+
+
+def figure_caption(name: str) -> str:
+    """Return the caption of a figure, or nothing."""
+    figure = figure_of(name)
+    return figure.caption if figure else ""
+
+
+def table_captions() -> dict[str, str]:
+    """Return the declared captions of tables by name."""
+    found = dict(TABLE_CAPTIONS)
+    for study in declared_studies().values():
+        found |= study.tables
+    return found

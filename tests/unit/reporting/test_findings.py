@@ -1,0 +1,255 @@
+"""The sentence above each figure follows from its table: other numbers, another sentence."""
+
+import pandas as pd
+import pytest
+
+from crosskrylov.reporting.figures import seconds, training
+from crosskrylov.reporting.figures.studies import (
+    convergence,
+    diversity,
+    downstream,
+    error_budget,
+    likeness,
+    projection_residuals,
+    seed_choice,
+    subspace_dimension,
+    system_summary,
+    time_to_residual,
+    warm_start,
+)
+
+ORIGIN = {"dataset": "toy", "image_size": 8, "seed": 0}
+
+
+def rows(columns, *values, **constant):
+    table = pd.DataFrame(values, columns=columns.split())
+    return table.assign(**{k: v for k, v in (ORIGIN | constant).items() if k not in table})
+
+
+def orders(time, space):
+    return rows(
+        "varied step_size order",
+        *[("time_step", 0.1, None), ("time_step", 0.05, time)],
+        *[("spacing", 0.1, None), ("spacing", 0.05, space)],
+        boundary="zero_padding",
+    )
+
+
+def sets(*left):
+    table = rows("dataset basis residual_median image_distance_mean", step=1)
+    for k, value in enumerate(left):
+        for basis, residual in (("start only", 1.0), ("nearest seed", value)):
+            table.loc[len(table)] = {
+                **ORIGIN,
+                "dataset": f"set{k}",
+                "basis": basis,
+                "residual_median": residual,
+                "image_distance_mean": k,
+                "step": 1,
+            }
+    return table
+
+
+def solvers_seconds(spsolve, fast):
+    names = [("spsolve", "direct", spsolve), ("fast_one", "krylov", fast)]
+    table = rows("solver family solve_seconds", *names, setup_seconds=0.0, n_images=1)
+    return table.assign(method=table.solver, tolerance=1e-6)
+
+
+def starts(first, second):
+    return rows(
+        "basis iterations_with", ("a", first), ("b", second), iterations_without=10.0, start="zero"
+    )
+
+
+def errors(coarse, fine, loose):
+    return rows(
+        "source setting score_error_mean",
+        *[("time_step", 10, coarse), ("time_step", 20, fine)],
+        *[("linear", 1e-2, loose), ("linear", 1e-6, fine)],
+    )
+
+
+def projected(target):
+    values = [("target", "start", 1.0), ("target", "projected", target)]
+    return rows("role stage residual_median", *values, step=1)
+
+
+def chosen(one, many, worst):
+    values = [("a", 1, one), ("a", 8, many), ("b", 1, one), ("b", 8, worst)]
+    return rows("selection n_seeds residual_median", *values, basis="joint", step=1)
+
+
+def dimensions(last):
+    values = [(2, 1.0), (8, last)]
+    constant = {"basis": "nearest seed", "projection": "galerkin", "step": 1}
+    return rows("dimension residual_median", *values, **constant)
+
+
+def conditions(early, late):
+    return rows("step condition_2", (1, early), (9, late))
+
+
+def reached(*models):
+    return rows("model reached total_seconds", *models, experiment="single_image", target_ssim=0.9)
+
+
+def sampled(first, second):
+    values = [("heun", first), ("ddim", second)]
+    return rows(
+        "sampler value",
+        *values,
+        experiment="samplers",
+        metric="frechet_x",
+        function_evaluations=10,
+        model="ddpm",
+    )
+
+
+def trained(*ends):
+    return rows("model seed train_seconds frechet_x", *ends)
+
+
+def varied(beyond):
+    return rows(
+        "variant outcome n_runs n_seeds beyond_seed_spread",
+        ("published", "steps_to_ssim", 3, 3, None),
+        ("lambda_0.2", "steps_to_ssim", 3, 3, beyond),
+    )
+
+
+CASES = {
+    "convergence": (
+        convergence.finding,
+        (orders(0.9, 2.0), "as expected"),
+        (orders(0.9, 1.1), "less than expected in the grid spacing"),
+    ),
+    "diversity": (
+        diversity.finding,
+        (sets(0.1, 0.2, 0.3), "smaller a set's distance d, the more"),
+        (sets(0.3, 0.2, 0.1), "larger a set's distance d, the more"),
+    ),
+    "no order in diversity": (
+        diversity.finding,
+        (sets(0.1, 0.3, 0.2), "does not follow"),
+        (sets(0.1), "Too few sets"),
+    ),
+    "downstream": (
+        downstream.finding,
+        (rows("rms_vs_spsolve_max rms_vs_exact_max", (1e-6, 1e-2)), "hardly matters"),
+        (rows("rms_vs_spsolve_max rms_vs_exact_max", (1e-1, 1e-2)), "the scores matters"),
+    ),
+    "error_budget": (
+        error_budget.finding,
+        (errors(1.0, 0.5, 0.5), "more time steps 2.0-fold, not with linear tolerances below 0.01"),
+        (errors(0.5, 0.5, 0.9), "Neither time steps nor grids"),
+    ),
+    "likeness": (
+        likeness.finding,
+        (rows("step spearman", (1, 0.7), distance="log_density_distance"), "clearly"),
+        (rows("step spearman", (1, 0.05), distance="log_density_distance"), "not at all"),
+    ),
+    "projection_residuals": (
+        projection_residuals.finding,
+        (projected(0.25), "leaves 25%"),
+        (projected(1.5), "does not lower: 150%"),
+    ),
+    "seed_choice": (
+        seed_choice.finding,
+        (chosen(1.0, 0.1, 0.11), "number of seeds matters more"),
+        (chosen(1.0, 0.1, 0.9), "choice of seeds matters more"),
+    ),
+    "subspace_dimension": (
+        subspace_dimension.finding,
+        (dimensions(0.9), "hardly helps"),
+        (dimensions(0.01), "space of the seed's helps"),
+    ),
+    "system_summary": (
+        system_summary.finding,
+        (conditions(10.0, 10.1), "hardly changes with time"),
+        (conditions(10.0, 30.0), "changes 3.0-fold with time"),
+    ),
+    "time_to_residual": (
+        time_to_residual.finding,
+        (solvers_seconds(2.0, 1.0), "Fast one is fastest to a residual of 1e-06, 2 times as fast"),
+        (solvers_seconds(1.0, 2.0), "SpSolve is fastest"),
+    ),
+    "warm_start": (
+        warm_start.finding,
+        (starts(5.0, 6.0), "saves iterations: -50% on a and -40% on b"),
+        (starts(15.0, 16.0), "costs iterations"),
+    ),
+    "warm_start of both kinds": (
+        warm_start.finding,
+        (starts(5.0, 15.0), "depends on the space"),
+        (starts(10.0, 10.1), "changes the iterations little"),
+    ),
+    "time_to_ssim": (
+        training.time_finding,
+        (
+            reached(("dsm", True, 5.0), ("ddpm", False, 9.0)),
+            "DSM in 1 of 1 run (median 5 s), by DD",
+        ),
+        (reached(("dsm", False, 9.0), ("ddpm", False, 9.0)), "No model reaches SSIM 0.9 within 9"),
+    ),
+    "ssim_against_seconds": (
+        training.ssim_finding,
+        (rows("model ssim", ("dsm", 0.9), ("ddpm", 0.8), total_seconds=1), "DSM falls short"),
+        (rows("model ssim", ("dsm", 0.7), ("ddpm", 0.8), total_seconds=1), "DDPM falls short"),
+    ),
+    "frechet_against_seconds": (
+        training.frechet_finding,
+        (trained(("dsm", 0, 1, 1.0), ("dsm", 1, 1, 1.2), ("ddpm", 0, 1, 2.0)), "apart from DDPM"),
+        (trained(("dsm", 0, 1, 1.0), ("dsm", 1, 1, 2.2), ("ddpm", 0, 1, 2.0)), "overlapping"),
+    ),
+    "quality_against_evaluations": (
+        training.quality_finding,
+        (sampled(1.0, 2.0), "Heun with few"),
+        (sampled(2.0, 1.0), "DDIM with few"),
+    ),
+    "ablation": (
+        training.ablation_finding,
+        (varied(False), "None of the 1 other variants"),
+        (varied(True), "lambda = 0.2 (steps to the target SSIM)"),
+    ),
+    "denoising_strip": (
+        training.strip_finding,
+        ([{"model": "dsm", "ssim": 0.9}, {"model": "ddpm", "ssim": 0.8}], "DSM ends nearest"),
+        ([{"model": "dsm", "ssim": 0.7}, {"model": "ddpm", "ssim": 0.8}], "DDPM ends nearest"),
+    ),
+    "seconds": (
+        seconds.finding,
+        (rows("rule seconds", ("a", 9.0), ("b", 1.0)), "90% of the time went to 1 rule of 2: a"),
+        (rows("rule seconds", ("a", 1.0), ("b", 9.0)), "1 rule of 2: b"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_opposite_tables_give_opposite_sentences(name):
+    finding, *cases = CASES[name]
+    for table, words in cases:
+        assert words in finding(table)
+    assert finding(cases[0][0]) != finding(cases[1][0])
+
+
+def test_a_single_seed_is_not_said_to_be_apart_from_another():
+    sentence = training.frechet_finding(trained(("dsm", 0, 1, 1.0), ("ddpm", 0, 1, 2.0)))
+    assert "DSM on toy (1), then DDPM (2)" in sentence
+
+
+def test_means_over_some_seeds_are_hollow_and_counted():
+    table = varied(False).assign(mean=1.0, smallest=0.5, largest=2.0)
+    table["n_seeds"] = [3, 2]
+    (axis,) = training.plot_ablation(table).axes[:1]
+    hollow = [line.get_markerfacecolor() for line in axis.get_lines() if line.get_marker() == "o"]
+    assert hollow.count("white") == 1
+    assert [text.get_text() for text in axis.texts if len(text.get_text()) == 3] == ["3/3", "2/3"]
+
+
+def test_runs_that_were_stopped_are_hollow_and_counted():
+    table = reached(("dsm", True, 5.0), ("dsm", False, 9.0), ("ddpm", True, 6.0))
+    axis = training.plot_time_to_ssim(table).axes[0]
+    faces = [line.get_mfc() for line in axis.get_lines() if line.get_marker() == ">"]
+    assert faces == ["none"]
+    assert "1/2" in [text.get_text() for text in axis.texts]
