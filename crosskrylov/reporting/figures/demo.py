@@ -7,7 +7,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from crosskrylov.metrics.intervals import median_interval, ratio_interval
-from crosskrylov.reporting.figures.style import PAGE_WIDTH, figure_style, palette_for
+from crosskrylov.reporting.figures.style import (
+    PAGE_WIDTH,
+    figure_style,
+    palette_for,
+    tidy_log_ticks,
+)
 
 _ARROWS = 12
 
@@ -72,6 +77,7 @@ def plot_demo(shown: Demo) -> plt.Figure:
         axis.set_title("5 drawn by the\nready-made network")
         axis.set_axis_off()
         figure.suptitle(_finding(shown.seconds))
+        tidy_log_ticks(figure)
     return figure
 
 
