@@ -41,7 +41,7 @@ def demo(given: argparse.Namespace) -> int:
     problem = problem_from_config({"time_steps": given.time_steps}, given.size, given.size)
     density = initial_log_density(images)
     print(f"1 6 photographs' crops of {given.size} x {given.size} pixels, and their log-densities")
-    times = [problem.time(step) for step in (1, given.time_steps // 10, given.time_steps)]
+    times = [problem.time(step) for step in (1, max(2, given.time_steps // 10), given.time_steps)]
     exact = exact_log_density(problem, density, times)
     fields = score(exact, problem.spacing)
     print(f"2 exact scores at t = {', '.join(f'{t:g}' for t in times)}")

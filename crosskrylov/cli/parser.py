@@ -215,7 +215,7 @@ def _add_demo(commands) -> None:
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="PNG file to write")
     # a smaller demo is for tests
-    for name, default in (("size", 32), ("time-steps", 100), ("repeats", 4), ("n-images", 36)):
+    for name, default in (("size", 32), ("time-steps", 50), ("repeats", 5), ("n-images", 36)):
         parser.add_argument(f"--{name}", type=int, default=default, help=argparse.SUPPRESS)
 
 
