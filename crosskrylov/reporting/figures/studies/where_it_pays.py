@@ -1,12 +1,11 @@
 """A map of where sharing between similar matrices pays, and the advice that it supports."""
 
-import textwrap
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.colors import LogNorm
 
+from crosskrylov.reporting.figures.layout import headline, outside_legend
 from crosskrylov.reporting.figures.register import register
 from crosskrylov.reporting.figures.style import PAGE_WIDTH, figure_style, palette_for, readable
 
@@ -87,7 +86,7 @@ def _region(best, pays) -> str:
     return found
 
 
-@register("where_it_pays")
+@register("where_it_pays", question="sharing")
 def plot_where_it_pays(table: pd.DataFrame) -> plt.Figure:
     """Gain by distance from the mean and condition; gain by kind of sharing."""
     best = best_shared(table)
@@ -96,17 +95,19 @@ def plot_where_it_pays(table: pd.DataFrame) -> plt.Figure:
     reach = max([2.0, *best.gain_vs_baseline, *(1 / best.gain_vs_baseline)])
     norm = LogNorm(1 / reach, reach)
     with figure_style():
-        figure, axes = plt.subplots(1, 2, figsize=(PAGE_WIDTH * 1.25, 4.4))
+        figure, axes = plt.subplots(1, 2, figsize=(PAGE_WIDTH, 4.2))
         _map(figure, axes[0], best, norm)
         _by_kind(axes[1], shared)
         first = table.iloc[0]
-        figure.suptitle(
-            textwrap.fill(advice(table), 105)
-            + f"\n{int(first.n_systems)} systems a family, relative residual "
-            f"{float(first.tolerance):.0e}; δ: mean distance from the mean matrix, "
-            "$\\|(A_i - M) M^{-1}\\|_2$",
-            fontsize="medium",
+        headline(
+            figure,
+            advice(table),
+            f"{int(first.n_systems)} systems a family, relative residual "
+            f"{float(first.tolerance):.0e}. δ: mean of ‖(A − M)M⁻¹‖₂, M the mean matrix. "  # noqa: RUF001
+            "Left: fastest way to share, hollow where its 95 % interval holds 1. Right: bars are "
+            "95 % intervals.",
         )
+        outside_legend(figure, axes, 5)
     return figure
 
 
@@ -130,7 +131,6 @@ def _map(figure, axis, best, norm):
         ylabel="condition number (2-norm)", title="best shared method: gain",
     )  # fmt: skip
     axis.margins(0.12)
-    axis.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2)
     figure.colorbar(
         plt.cm.ScalarMappable(norm, "PuOr"), ax=axis, label="gain over the best without sharing"
     )
@@ -156,4 +156,3 @@ def _by_kind(axis, shared):
         xscale="log", yscale="log", xlabel="distance from the mean matrix δ",
         ylabel="gain over the best without sharing", title="by what is shared",
     )  # fmt: skip
-    axis.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2)
