@@ -49,12 +49,12 @@ def finding(table: pd.DataFrame) -> str:
     words = []
     for variant, group in chosen.groupby("variant", sort=False):
         mean = group.groupby("step").difference_mean.mean()
-        words.append(f"{' to '.join(f'{mean[k]:.0%}' for k in steps)} ({readable(variant)})")
+        words.append(f"{' and '.join(f'{mean[k]:.0%}' for k in steps)} ({readable(variant)})")
     lost = [readable(variant) for variant in finite.index[~finite]]
     parts = []
     if words:
-        between = " to ".join(map(str, steps))
-        parts.append(f"moves the scores, from step {between}, by {enumerated(words, 5)}")
+        at = f"step{'s' if len(steps) > 1 else ''} {' and '.join(map(str, steps))}"
+        parts.append(f"moves the scores at {at} by {', '.join(words)}")
     if lost:
         parts.append(f"leaves no finite scores with {enumerated(lost)}")
     return f"The companion code's assembly {' and '.join(parts) or 'was not run'}"

@@ -9,6 +9,7 @@ from crosskrylov.reporting.figures.layout import (
     headline,
     outside_legend,
     panels,
+    place_labels,
 )
 from crosskrylov.reporting.figures.register import register
 from crosskrylov.reporting.figures.style import GREY, figure_style, palette_for, readable
@@ -19,7 +20,7 @@ _MARKERS = "Dsv^P*X"  # of what does without seeds
 
 @register("frontier", question="projection")
 def plot_frontier(table: pd.DataFrame) -> plt.Figure:
-    """Work per system, and score error while the tolerance varies, against seconds; a row per set."""
+    """Work per system, and score error by tolerance, against seconds; a row per image set."""
     sets = panels(table, "image_size", "dataset")
     projections = list(dict.fromkeys(table[table.n_seeds.notna()].solver))
     references = list(dict.fromkeys(table[table.n_seeds.isna()].solver))
@@ -42,11 +43,27 @@ def plot_frontier(table: pd.DataFrame) -> plt.Figure:
             figure,
             finding(table),
             f"{described_sets(table)}. Left: each point a number of seeds and a dimension (written "
-            "beside some, c: until converged); bars: 95 % intervals; grey: without seeds. Right: "
-            "lines over tolerances.",
+            "at the right for the fastest and for the least work; c: until converged); bars: 95 % "
+            "intervals; grey: without seeds. Right: lines over tolerances.",
         )
         outside_legend(figure, axes[0], 4)
+        figure.draw_without_rendering()  # the labels ask for the layout
+        for axis, (size, dataset) in zip(axes[:, 0], sets):
+            chosen = table[(table.dataset == dataset) & (table.image_size == size)]
+            _label(axis, _mean(chosen[chosen.varied == "grid"]), colours)
     return figure
+
+
+def _label(axis, points, colours) -> None:
+    """Write seeds and dimension of the fastest point and the one of least work of each solver."""
+    ends = []
+    for solver, group in points.groupby("solver", sort=False):
+        for k in sorted({group.seconds_per_image.idxmin(), group.products_per_system.idxmin()}):
+            point = group.loc[k]
+            place = (_MILLI * point.seconds_per_image, point.products_per_system)
+            x, y = axis.transData.transform(place)
+            ends.append((y, x, _seeds(point.n_seeds, point.dimension), colours[solver]))
+    place_labels(axis, ends)
 
 
 def _mean(table: pd.DataFrame) -> pd.DataFrame:
@@ -60,11 +77,6 @@ def _work(axis, points, colours, markers) -> None:
     projected = points[points.n_seeds.notna()]
     for solver, group in projected.groupby("solver", sort=False):
         _bars(axis, group, color=colours[solver], label=readable(solver))
-        ends = (group.seconds_per_image.idxmin(), group.seconds_per_image.idxmax())
-        for index in {*ends, group.products_per_system.idxmin()}:
-            point = group.loc[index]
-            place = (_MILLI * point.seconds_per_image, point.products_per_system)
-            _annotate(axis, _seeds(point.n_seeds, point.dimension), place, colours[solver])
     for solver, group in points[points.n_seeds.isna()].groupby("solver", sort=False):
         style = {"color": colours[solver], "label": readable(solver)}
         if group.products_per_system.isna().all():  # no product with A: a line at its seconds
@@ -76,10 +88,6 @@ def _work(axis, points, colours, markers) -> None:
 def _seeds(n_seeds, dimension) -> str:
     m = "c" if dimension == "converged" else f"{float(dimension):.0f}"
     return f"{n_seeds:.0f}, {m}"
-
-
-def _annotate(axis, text, place, colour) -> None:
-    axis.annotate(text, place, xytext=(3, 2), textcoords="offset points", size=6, color=colour)
 
 
 def _bars(axis, group, **style) -> None:
@@ -100,16 +108,13 @@ def _errors(axis, table, colours, markers) -> None:
         for key, group in table.groupby(keys, sort=False, dropna=False)
     ]
     most = max(len(line) for _, line in lines)
-    for (solver, n_seeds, dimension), line in lines:
+    for (solver, *_), line in lines:
         if len(line) < most:
             continue
         seconds = _MILLI * line.seconds_per_image
         style = {"color": colours[solver], "lw": 0.8, "ms": 3}
         style |= {"marker": markers[solver], "label": readable(solver)}
         axis.plot(seconds, line.score_error, **style)
-        if pd.notna(n_seeds):
-            place = (seconds.iloc[0], line.score_error.iloc[0])
-            _annotate(axis, _seeds(n_seeds, dimension), place, colours[solver])
     axis.set_ylim(0, 1.2 * table.score_error.max())
 
 

@@ -69,21 +69,22 @@ def plot_image_orders(table: pd.DataFrame) -> plt.Figure:
 
 
 def finding(table: pd.DataFrame) -> str:
-    """Return the orders over all pixels, and whether intervals hold second order in h."""
+    """Return the orders over all pixels, and whether intervals tell readings of a pixel apart."""
     finest = _finest(table)
     finest = finest[finest.region == "all"]
     in_h, in_time = finest[finest.varied == "h"], finest[finest.varied == "dt"]
     words = [
         f"{_span(group.order)} with a pixel as {pixel}" for pixel, group in in_h.groupby("pixel")
     ]
-    verdict = "In h"
-    if len(in_h) and (in_h.high < 2).all():
-        verdict = "Below second order in h"
-    elif len(in_h) and ((in_h.low <= 2) & (in_h.high >= 2)).all():
-        verdict = "Second order in h within intervals"
+    ranges = in_h.groupby("pixel").agg({"low": "min", "high": "max"}).sort_values("low")
+    verdict = "The order in h on images"
+    if len(ranges) > 1:
+        apart = (ranges.high.to_numpy()[:-1] < ranges.low.to_numpy()[1:]).all()
+        verdict += " depends" if apart else ", by its intervals, does not clearly depend"
+        verdict += " on what a pixel is"
     parts = [f"{verdict}: {', '.join(words)}"] if words else []
     parts += [f"in Δt {_span(in_time.order)}"] if len(in_time) else []
-    return f"Orders on images. {'; '.join(parts)}"
+    return "; ".join(parts) or "No order was observed"
 
 
 def _span(orders: pd.Series) -> str:

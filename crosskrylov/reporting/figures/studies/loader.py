@@ -59,9 +59,9 @@ def finding(table: pd.DataFrame) -> str:
             continue
         stored, fly = (rows.xs(name, axis=1, level="scores") for name in (kind, "on_the_fly"))
         faster, slower = (stored.low > fly.high).sum(), (stored.high < fly.low).sum()
-        words.append(f"{faster} where files are {where} ({slower} slower)")
+        words.append(f"{faster} of {len(rows)} cases (slower in {slower}) with files {where}")
     if not words:
         return "Images per second of the loader"
     if rows.isna().any(axis=None):
         return "Images per second with stored scores and with scores on the fly, without intervals"
-    return f"Stored scores load faster than on the fly in, of {len(rows)} cases, " + ", ".join(words)
+    return f"Stored scores load faster than those on the fly in {' and in '.join(words)}"

@@ -40,9 +40,12 @@ def plot_recycling(table: pd.DataFrame) -> plt.Figure:
             for axis, (other, title) in zip(row, _AGAINST.items()):
                 _ratios(axis, chosen, other, heights.loc[list(zip(*(chosen[k] for k in _KEYS)))])
                 axis.set(xscale="log", title=f"{dataset}: {title}")
-        axes[0][0].set_yticks(heights, labels, size=6.5)
+        axes[0][0].set_yticks(heights, labels)
+        axes[0][0].set_ylim(-0.7, len(ways) - 0.3)
+        for axis in axes[:, 0]:
+            axis.tick_params(axis="y", labelsize=6.5)
         for axis in axes[-1]:
-            axis.set_xlabel("ratio (above 1: it needs less)")
+            axis.set_xlabel("ratio (above 1: the solver needs less)")
         headline(
             figure,
             finding(table),
@@ -88,4 +91,5 @@ def finding(table: pd.DataFrame) -> str:
         return f"{words}; times have no intervals"
     faster = int((recycled.seconds_vs_warm_bicgstab_low > 1).sum())
     slower = int((recycled.seconds_vs_warm_bicgstab_high < 1).sum())
-    return f"{words}; in time {faster} take less, {slower} more, {n - faster - slower} undecided"
+    undecided = n - faster - slower
+    return f"{words}; in time {faster or 'none'} take less, {slower} more, {undecided} undecided"

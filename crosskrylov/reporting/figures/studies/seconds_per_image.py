@@ -61,6 +61,7 @@ def plot_seconds_per_image(table: pd.DataFrame) -> plt.Figure:
             axis.set_title(f"{dataset}, {size}²\n{_unit(rows)}")
         for axis in axes[:, 0]:
             axis.set_yticks(range(len(order)), [readable(name) for name in order])
+            axis.set_ylim(-0.7, len(order) - 0.3)
         for axis in axes.flat[max(0, len(sets) - n_columns) : len(sets)]:
             axis.set_xlabel("time, % of SpSolve's")
         headline(
@@ -166,4 +167,3 @@ def _unit(rows: pd.DataFrame) -> str:
     seconds = (rows.seconds_per_image * rows.speedup_vs_spsolve).median()
     steps = f"{int(rows.time_steps.iloc[0])} steps"
     return steps if np.isnan(seconds) else f"SpSolve {seconds:.2g} s, {steps}"
-

@@ -10,7 +10,6 @@ from crosskrylov.reporting.figures.layout import (
     enumerated,
     grid,
     headline,
-    label_ends,
     outside_legend,
     panels,
 )
@@ -74,8 +73,8 @@ def floor_finding(table: pd.DataFrame) -> str:
         return "No floor was measured"
     shares = enumerated(f"{share:.1%} at m = {m:.0f}" for m, share in held.items())
     if min(held.values()) == 1:
-        return f"Every residual is at or above the floor that A = P sets ({shares})"
-    return f"Residuals at or above the floor that A = P sets: {shares}; those below have A ≠ P"
+        return f"No residual is below the floor that holds where A = P ({shares} not below)"
+    return f"Residuals not below the floor that holds where A = P: {shares}"
 
 
 def _floors(table: pd.DataFrame) -> pd.DataFrame:
@@ -123,7 +122,10 @@ def spectra_finding(table: pd.DataFrame) -> str:
     last = table[table.step == table.step.max()]
     outside = 1 - last.groupby(["dataset", "seed", "stage"]).energy.max().unstack("stage")
     outside = outside.dropna()
-    more, less = (outside.projected > outside.start).sum(), (outside.projected < outside.start).sum()
+    more, less = (
+        (outside.projected > outside.start).sum(),
+        (outside.projected < outside.start).sum(),
+    )
     n = counted(len(outside), "set")
     if more and less:
         words = f"wider on {more} and narrower on {less} of {n}"
@@ -134,7 +136,7 @@ def spectra_finding(table: pd.DataFrame) -> str:
     before, after = outside.start.median(), outside.projected.median()
     return (
         f"The residuals' spectrum after the projection is {words}: energy outside its fullest "
-        f"interval {before:.1%} before, {after:.1%} after (median set, step {table.step.max()})"
+        f"interval {100 * before:.2g}% before, {100 * after:.2g}% after (median set, step {table.step.max()})"
     )
 
 
@@ -162,8 +164,7 @@ def plot_theory_iterations(table: pd.DataFrame) -> plt.Figure:
             f"{described_sets(table)}. Circles: measured, median over targets; dashed triangles: "
             "the bound ε, and the iterations that it predicts (none where ε is 1 or more).",
         )
-        for axis in axes[0]:
-            label_ends(axis)
+        outside_legend(figure, axes[0][0])
     return figure
 
 
@@ -177,14 +178,14 @@ def iterations_finding(table: pd.DataFrame) -> str:
     held = ""
     if len(bounded):
         share = np.average(bounded.holds.astype(float), weights=bounded.n_targets)
-        held = f"; the bound holds in {share:.0%} of the cases that have one"
+        held = f"; {'none' if share == 1 else f'{1 - share:.1%}'} exceed the bound's"
     change = largest.diff().dropna()
     if change.empty:
         return f"GMRES with P takes {counts} iterations at most (largest median){held}"
     if (change == 0).all():
         verdict = "do not change with the size"
     elif (change >= 0).all() or (change <= 0).all():
-        verdict = "grow with the size" if change.sum() > 0 else "fall with the size"
+        verdict = f"{'grow' if change.sum() > 0 else 'fall'} from the smallest to the largest size"
     else:
         verdict = "do not follow the size"
     return f"Iterations of GMRES with P {verdict}: {counts} (largest median){held}"

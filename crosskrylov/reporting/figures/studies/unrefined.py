@@ -38,15 +38,16 @@ def plot_unrefined(table: pd.DataFrame) -> plt.Figure:
                     style = {"color": colour, "lw": 1.2, "marker": ".", "ms": 3}
                     axis.plot(mean.index, mean, label=_label(group.iloc[0]), **style)
                 axis.set(yscale="log", ylabel=label)
-                axis.set_xlabel("time t")
             row[0].set_title(f"{dataset}: {size}²", loc="left")
             moved = chosen.groupby("time").displacement.mean()
             row[2].plot(moved.index, moved, ":", color="0.3", lw=1, label="displacement itself")
+        for axis in axes[-1]:
+            axis.set_xlabel("time t")
         headline(
             figure,
             finding(table),
             f"{described_sets(table)}. Means over images. Black: every system solved; grey: nothing"
-            " solved; colours: projected solutions, on m vectors of each seed's space.",
+            " solved; colours: projected solutions, m: dimension of a seed's space.",
         )
         outside_legend(figure, axes[0][2], 3)
     return figure
@@ -70,7 +71,14 @@ def finding(table: pd.DataFrame) -> str:
     (*_, least), (*_, most) = ratios.idxmin(), ratios.idxmax()
     low, high = ratios.min(), ratios.max()
     if 0.95 < low and high < 1.05:
-        return "At the last step the scores of projected solutions alone are as exact as solved ones"
-    words = f"{low:.3g} ({readable(least)})"
-    words += f" to {high:.3g} ({readable(most)})" if len(ratios) > 1 else ""
+        return (
+            "At the last step the scores of projected solutions alone are as exact as solved ones"
+        )
+    words = f"{_times(low)} ({readable(least)})"
+    words += f" to {_times(high)} ({readable(most)})" if len(ratios) > 1 else ""
     return f"At the last step the unrefined scores' error is {words} times that of a solved march"
+
+
+def _times(value: float) -> str:
+    """Return a ratio with two digits, and in full from 100 on."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
