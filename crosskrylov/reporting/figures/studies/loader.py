@@ -52,7 +52,7 @@ def plot_loader(table: pd.DataFrame) -> plt.Figure:
 
 def finding(table: pd.DataFrame) -> str:
     """Return by intervals where stored scores are read faster than exact ones are computed."""
-    rows = table.set_index(["workers", "size", "scores"])[["low", "high"]].unstack("scores")
+    rows = table.groupby(["workers", "size", "scores"])[["low", "high"]].mean().unstack("scores")
     words = []
     for kind, where in (("stored_cached", "cached"), ("stored_dropped", "not cached")):
         if not {kind, "on_the_fly"} <= set(table.scores):

@@ -48,7 +48,7 @@ def plot_seconds_per_image(table: pd.DataFrame) -> plt.Figure:
             n_columns,
             figsize=(
                 PAGE_WIDTH if n_columns > 1 else 5.8,
-                n_rows * (0.75 + 0.19 * len(order)) + 0.4,
+                n_rows * (0.75 + 0.19 * len(order)) + 1.1,
             ),
             sharey=True,
             squeeze=False,

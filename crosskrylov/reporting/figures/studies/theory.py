@@ -122,10 +122,8 @@ def spectra_finding(table: pd.DataFrame) -> str:
     last = table[table.step == table.step.max()]
     outside = 1 - last.groupby(["dataset", "seed", "stage"]).energy.max().unstack("stage")
     outside = outside.dropna()
-    more, less = (
-        (outside.projected > outside.start).sum(),
-        (outside.projected < outside.start).sum(),
-    )
+    change = outside.projected - outside.start
+    more, less = (change > 0).sum(), (change < 0).sum()
     n = counted(len(outside), "set")
     if more and less:
         words = f"wider on {more} and narrower on {less} of {n}"
@@ -133,10 +131,10 @@ def spectra_finding(table: pd.DataFrame) -> str:
         words = f"{'wider' if more else 'narrower'} on {more or less} of {n}"
     else:
         words = "as wide as before"
-    before, after = outside.start.median(), outside.projected.median()
+    before, after = 100 * outside.start.median(), 100 * outside.projected.median()
     return (
         f"The residuals' spectrum after the projection is {words}: energy outside its fullest "
-        f"interval {100 * before:.2g}% before, {100 * after:.2g}% after (median set, step {table.step.max()})"
+        f"interval {before:.2g}% before, {after:.2g}% after (median set, step {table.step.max()})"
     )
 
 
