@@ -36,7 +36,7 @@ _TABLE_QUESTIONS = {
     "solvers": "speed",
     "solvers_by_seed": "speed",
     "break_even": "speed",
-    "engine": "speed",
+    "engine": "engine",
     "claims": "speed",
     "provenance": "run",
 }
