@@ -43,6 +43,7 @@ _TABLE_QUESTIONS = {
     "break_even": "speed",
     "engine": "speed",
     "claims": "speed",
+    "seconds_per_step": "training",
     "provenance": "run",
 }
 
