@@ -15,12 +15,10 @@ MODELS = ["score_embedding", "dsm", "ddpm"]
 
 
 class Clock:
-    """Steps whose seconds say how many were taken before, by any model."""
+    """Steps whose seconds say how many were taken so far, by any model."""
 
-    taken: list[str] = []
-
-    def __init__(self, name):
-        self.name = name
+    def __init__(self, name, taken):
+        self.name, self.taken = name, taken
 
     def take(self, number):
         self.taken.append(self.name)
@@ -38,15 +36,15 @@ def given():
 
 
 def clocked(monkeypatch, given, seed=3):
-    monkeypatch.setattr(Clock, "taken", [])
-    monkeypatch.setattr(calibration, "_clock", lambda name, *_: Clock(name))
-    return calibrate(MODELS, *given, seed)
+    taken = []
+    monkeypatch.setattr(calibration, "_clock", lambda name, *_: Clock(name, taken))
+    return calibrate(MODELS, *given, seed), taken
 
 
 def test_models_take_turns_and_the_first_turn_does_not_count(monkeypatch, given):
-    table = clocked(monkeypatch, given)
-    turns = Clock.taken[::2]
-    assert Clock.taken == [name for name in turns for _ in range(2)]
+    table, taken = clocked(monkeypatch, given)
+    turns = taken[::2]
+    assert taken == [name for name in turns for _ in range(2)]
     for start in range(0, len(turns), 3):
         assert sorted(turns[start : start + 3]) == sorted(MODELS)
     assert len(turns) == 3 * 7 and len(table) == 3 * 6
@@ -58,11 +56,11 @@ def test_models_take_turns_and_the_first_turn_does_not_count(monkeypatch, given)
 
 
 def test_the_order_is_drawn_anew_from_the_seed(monkeypatch, given):
-    first = clocked(monkeypatch, given)
+    first, _ = clocked(monkeypatch, given)
     orders = {tuple(turn["model"]) for _, turn in first.groupby("repeat")}
     assert len(orders) > 1
-    assert list(clocked(monkeypatch, given)["model"]) == list(first["model"])
-    assert list(clocked(monkeypatch, given, seed=4)["model"]) != list(first["model"])
+    again, other = (clocked(monkeypatch, given, seed)[0] for seed in (3, 4))
+    assert list(again["model"]) == list(first["model"]) != list(other["model"])
 
 
 def test_real_steps_are_timed_without_scores(given):
