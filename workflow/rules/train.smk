@@ -30,11 +30,6 @@ method_result = of_run(training.method_result, "experiment", "images", "model", 
 frechet_features = of_run(sources.frechet_features, "images")
 
 
-def of_calibration(name):
-    """Return a parameter of the calibration as a function of the wildcards."""
-    return lambda wildcards: training.calibration_params(config, wildcards.images)[name]
-
-
 rule embed_scores:
     """Transport the images along their scores, as configured or as a variant of the ablation."""
     input:
