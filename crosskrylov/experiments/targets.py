@@ -6,14 +6,11 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from crosskrylov.learning.training.loop import Goal
-
-#: Similarity indices of `crosskrylov.metrics.similarity` that targets are recorded in: the
-#: published one, over one window, and Wang's.
-METRICS = ("ssim_global", "ssim")
+from crosskrylov.metrics.names import SSIM_METRICS
 
 
 def times_to_targets(
-    curve: pd.DataFrame, targets: Sequence[float], metrics: Sequence[str] = METRICS
+    curve: pd.DataFrame, targets: Sequence[float], metrics: Sequence[str] = SSIM_METRICS
 ) -> list[dict]:
     """Return, for every metric and target SSIM, the first row of the curve that reaches it.
 

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from crosskrylov.metrics.intervals import Interval, median_interval, ratio_interval
+from crosskrylov.metrics.names import SSIM_METRICS
 from crosskrylov.reporting.tables.published import (
     BASELINES,
-    METRICS,
     PROJECTION,
     SPEEDUP_CLAIMS,
     SpeedupClaim,
@@ -306,7 +306,7 @@ def _speedup_rows(
     claim: SpeedupClaim, training: pd.DataFrame | None, sources: Mapping[str, str]
 ) -> list[dict]:
     not_run = _row(
-        *(claim.text, f"{claim.speedup:.2f}x", METRICS[0], claim.baseline),
+        *(claim.text, f"{claim.speedup:.2f}x", SSIM_METRICS[0], claim.baseline),
         dataset=claim.source,
         image_size=claim.image_size,
     )
@@ -334,8 +334,8 @@ def _speedup_rows(
 
 def _metric_names(runs: pd.DataFrame) -> pd.Series:
     if "metric" not in runs:
-        return pd.Series(METRICS[1], index=runs.index)
-    return runs.metric.fillna(METRICS[1]).astype(str).str.split().str[0]
+        return pd.Series(SSIM_METRICS[1], index=runs.index)
+    return runs.metric.fillna(SSIM_METRICS[1]).astype(str).str.split().str[0]
 
 
 def _images_together(runs: pd.DataFrame) -> pd.Series:

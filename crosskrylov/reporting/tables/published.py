@@ -5,8 +5,6 @@ Apart from what judges them, since the workflow asks too and imports as little a
 
 from dataclasses import dataclass
 
-#: Similarity indices that targets are set in: the published one, over one window, and Wang's.
-METRICS = ("ssim_global", "ssim")
 #: Baselines that the published one, by its name in the claim, may mean here.
 BASELINES = {"ddpm": ("ddpm", "ddpm_from_noise"), "ddim": ("ddim",)}
 

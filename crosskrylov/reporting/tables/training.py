@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 
 from crosskrylov.metrics.intervals import median_interval
-from crosskrylov.reporting.tables.published import METRICS
+from crosskrylov.metrics.names import SSIM_METRICS
 
 #: Columns of results/tables/training.tsv, in order; between the last two one for each baseline.
 COLUMNS = (
@@ -47,7 +47,7 @@ STEP_COLUMNS = (
 )
 
 #: Metric of the runs of old records, which say none.
-OLD_METRIC = METRICS[1]
+OLD_METRIC = SSIM_METRICS[1]
 
 
 def columns_of(baselines: Sequence[str]) -> list[str]:
