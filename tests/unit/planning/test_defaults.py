@@ -26,7 +26,7 @@ OTHER_MEANINGS = {
     ("datasets/photographs.py", "jitter"): "of crops, not of drawn positions",
     ("datasets/torchvision_sets.py", "download"): "of a data set, not of Inception's weights",
     ("datasets/celeba.py", "download"): "of a data set, not of Inception's weights",
-    ("reporting/tables/claims.py", "n_images"): "of the published claim",
+    ("reporting/tables/published.py", "n_images"): "of the published claim",
     ("learning/sampling/generate.py", "batch_size"): "samples drawn at a time",
     ("learning/sampling/reference.py", "sigma_min"): "where an order shows, not of a schedule",
     ("learning/sampling/reference.py", "sigma_max"): "where an order shows, not of a schedule",

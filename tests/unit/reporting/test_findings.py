@@ -409,6 +409,16 @@ def test_means_over_some_seeds_are_hollow_and_counted():
     assert [text.get_text() for text in axis.texts if len(text.get_text()) == 3] == ["3/3", "2/3"]
 
 
+def test_times_are_those_to_windowed_targets_by_the_calibrated_clock():
+    table = reached(("dsm", True, 5.0), ("ddpm", True, 9.0)).drop(columns="total_seconds")
+    table = table.assign(precompute_seconds=1.0, steps=[10, 20], wall_seconds=99.0)
+    calibrated = table.assign(metric="ssim", seconds_per_step=[0.3, float("nan")])
+    published = calibrated.assign(metric="ssim_global", steps=1)
+    found = training.time_finding(pd.concat([calibrated, published]))
+    # what was not calibrated goes by the clock on the wall
+    assert "DSM in 1 of 1 run (median 4 s), by DDPM in 1 of 1 run (median 100 s)" in found
+
+
 def test_runs_that_were_stopped_are_hollow_and_counted():
     table = reached(("dsm", True, 5.0), ("dsm", False, 9.0), ("ddpm", True, 6.0))
     axis = training.plot_time_to_ssim(table).axes[0]
