@@ -41,6 +41,11 @@ OTHER_MEANINGS = {
     ("scores/store.py", "images"): "whether a data set of scores gives the images too",
     ("scores/torch_dataset.py", "images"): "whether a data set of scores gives the images too",
     ("solvers/many.py", "method"): "of the systems of others",
+    ("solvers/many.py", "max_products"): "of the systems of others, not of the map's families",
+    ("solvers/recycling.py", "max_products"): "an option of a solver",
+    ("learning/ready_made/loading.py", "device"): "where torch computes, after 'auto'",
+    ("scores/engine_options.py", "workers"): "threads of the engine, not what studies compare",
+    ("studies/engine_speed.py", "source"): "of the images that are streamed",
 }
 
 
