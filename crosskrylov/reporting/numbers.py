@@ -194,7 +194,10 @@ def _cell(number: Number, rows: pd.DataFrame) -> Any:
             f"{dict(number.where)}: nothing was measured; take the number out of the texts."
         )
     value = values.iloc[0] if number.reduce is None else values.agg(number.reduce)
-    return value if isinstance(value, str) else float(value)
+    try:
+        return float(value)  # a number's text where other rows of the column hold words
+    except ValueError:
+        return value
 
 
 def _end(number: Number, rows: pd.DataFrame, end: str | None) -> float:
