@@ -26,7 +26,7 @@ from crosskrylov.learning.sampling.registry import (
     sampler_choice,
 )
 from crosskrylov.learning.schedule import NoiseLevels
-from crosskrylov.metrics.intervals import Interval, median_interval
+from crosskrylov.metrics.intervals import Interval, median_interval, order_interval
 from crosskrylov.studies.register import register
 
 #: Precisions of a round trip, by name.
@@ -108,22 +108,6 @@ def sampler_errors(
     return pd.DataFrame(rows)
 
 
-def order_interval(errors: pd.DataFrame) -> Interval:
-    """Return the observed order of one sampler, from its errors by group.
-
-    The order is minus the slope of log error against log evaluations. 2^order, the factor by which
-    the error falls where the evaluations double, is what gets the interval over groups.
-    """
-    slopes = [
-        -np.polyfit(np.log(group.function_evaluations), np.log(group.error), 1)[0]
-        for _, group in errors.groupby("group")
-        if group.function_evaluations.nunique() > 1 and (group.error > 0).all()
-    ]
-    if not slopes:
-        return _NONE
-    return Interval(*(float(np.log2(value)) for value in median_interval(np.exp2(slopes))))
-
-
 def order_table(errors: pd.DataFrame, order_from: int) -> pd.DataFrame:
     """Return medians and 95 % intervals of `sampler_errors`, and every sampler's observed order.
 
@@ -139,7 +123,8 @@ def order_table(errors: pd.DataFrame, order_from: int) -> pd.DataFrame:
     for sampler, of_sampler in errors.groupby("sampler", sort=False):
         facts = known[of_sampler.method.iloc[0]].facts
         fine = of_sampler[of_sampler.function_evaluations >= order_from]
-        order = _NONE if facts.get("adaptive") else order_interval(fine)
+        groups = ((g.function_evaluations, g.error) for _, g in fine.groupby("group"))
+        order = _NONE if facts.get("adaptive") else order_interval(groups)
         for made, group in of_sampler.groupby("function_evaluations"):
             error = _typical(group.error)
             rows.append(

@@ -26,6 +26,7 @@ _BARS = {"capsize": 1.5, "elinewidth": 0.8}
 @register("sampler_orders", question="samples")
 def plot_sampler_orders(table: pd.DataFrame) -> plt.Figure:
     """Error against evaluations, a panel per family, a line per sampler."""
+    sets = described_sets(table)
     table = _over_runs(table, ["family", "sampler", "function_evaluations"])
     families = list(dict.fromkeys(table.family))
     with figure_style():
@@ -46,7 +47,7 @@ def plot_sampler_orders(table: pd.DataFrame) -> plt.Figure:
             axis.set_xlabel("network evaluations")
         for axis in axes[:, 0]:
             axis.set_ylabel("RMS distance from the flow")
-        subtitle = f"{described_sets(table)}. Beside the names: observed order."
+        subtitle = f"{sets}. Beside the names: observed order."
         headline(figure, sampler_finding(table), subtitle)
         for axis in axes.flat[: len(families)]:
             label_ends(axis)
@@ -56,6 +57,7 @@ def plot_sampler_orders(table: pd.DataFrame) -> plt.Figure:
 @register("inversion", question="samples")
 def plot_inversion(table: pd.DataFrame) -> plt.Figure:
     """Loss of a round trip against steps, a column per precision, a row per direction."""
+    sets = described_sets(table)
     table = _over_runs(table, ["sampler", "precision", "direction", "steps"])
     colours = palette_for(table.sampler)
     columns = [name for (name,) in panels(table, "precision")]
@@ -72,7 +74,7 @@ def plot_inversion(table: pd.DataFrame) -> plt.Figure:
             of_row[0].set_ylabel("RMS of what is lost")
         for axis in axes[-1]:
             axis.set_xlabel("steps")
-        headline(figure, inversion_finding(table), f"{described_sets(table)}. The exact model.")
+        headline(figure, inversion_finding(table), f"{sets}. The exact model.")
         for axis in axes.flat:
             label_ends(axis)
     return figure
