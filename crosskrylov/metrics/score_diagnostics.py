@@ -3,7 +3,7 @@
 For y = x_0 + sigma z with density p and tau = sigma^2 / 2 the heat equation d p / d tau = Lap p
 holds; divided by p it is the project's own equation, in D dimensions instead of two:
 
-    d log p / d tau = div s + |s|^2,   s = grad log p.                                        (30a)
+    d log p / d tau = div s + |s|^2,   s = grad log p.                                        (29s)
 
 A network has s = -eps / sigma.  Its gradient form, its symmetry and its right-hand side are three
 things that can be measured without knowing p; with the exact posterior mean they hold.
@@ -30,21 +30,28 @@ class Diagnostics:
 
     Attributes
     ----------
-    residual : tensor, shape (B,)
-        sigma^3 |R| / sqrt(D), R what is left of the gradient of (30a); zero for a score.
+    residual_squares : tensor, shape (B,)
+        sigma^6 |R|^2 / D, R what is left of the gradient of (29s), see `residual`. With random
+        probes an unbiased estimate, that may be negative: the product of R by one half of the
+        probes and R by the other.
     antisymmetric, symmetric : tensor, shape (B,)
         E |(J - J') v|^2 and E |(J + J') v|^2 over the probes, J = d eps / dy; the first is zero for
         a gradient.
     dimension : tensor, shape (B,)
-        D + sigma^2 (div s + |s|^2) = D + d log p / d log sigma, by (30a). At an image of a smooth
+        D + sigma^2 (div s + |s|^2) = D + d log p / d log sigma, by (29s). At an image of a smooth
         d-dimensional set log p goes like (d - D) log sigma, so that this is d (Kamkari et al. 2024,
         arXiv:2406.03537). At noised images its mean is D, whatever the data: E div s = -E |s|^2.
     """
 
-    residual: torch.Tensor
+    residual_squares: torch.Tensor
     antisymmetric: torch.Tensor
     symmetric: torch.Tensor
     dimension: torch.Tensor
+
+    @property
+    def residual(self) -> float:
+        """Root mean square of sigma^3 |R| / sqrt(D), zero for a score."""
+        return float(self.residual_squares.mean().clamp(min=0).sqrt())
 
     @property
     def curl(self) -> float:
@@ -52,7 +59,7 @@ class Diagnostics:
         return float(self.antisymmetric.mean() / self.symmetric.mean())
 
 
-def probes_for(images: torch.Tensor, count: int | None, generator: torch.Generator):
+def probes_for(images: torch.Tensor, count: int | None, generator: torch.Generator | None):
     """Return what a trace is taken with: signs drawn at random, or all unit vectors.
 
     Parameters
@@ -60,21 +67,29 @@ def probes_for(images: torch.Tensor, count: int | None, generator: torch.Generat
     images : tensor, shape (B, C, H, W)
         Their shape, precision and device are those of the probes.
     count : int or None
-        Random probes (Hutchinson: the trace is a mean, with a variance); None for the D unit
-        vectors, which give it exactly.
+        Random probes (Hutchinson: the trace is a mean, with a variance), an even number; None for
+        the D unit vectors, which give it exactly.
+    generator : torch.Generator, optional
 
     Returns
     -------
-    tensor, shape (P, B, C, H, W)
-        Scaled so that the trace of M is the sum of v'Mv.
+    tensor, shape (2, P, B, C, H, W)
+        Two sets, of which either estimates the trace of M as the sum of v'Mv; the same twice if
+        exact.
+
+    Raises
+    ------
+    ConfigError
+        If the number is odd or below two.
     """
     if count is None:
         units = torch.eye(images[0].numel(), dtype=images.dtype, device=images.device)
-        return units.reshape(-1, 1, *images.shape[1:]).expand(-1, len(images), -1, -1, -1)
-    if count < 1:
-        raise ConfigError(f"A trace needs at least one probe; found {count}.")
-    signs = torch.randint(2, (count, *images.shape), generator=generator) * 2 - 1
-    return signs.to(images) / count**0.5
+        units = units.reshape(1, -1, 1, *images.shape[1:])
+        return units.expand(2, -1, len(images), -1, -1, -1)
+    if count < 2 or count % 2:
+        raise ConfigError(f"Diagnostics need an even number of random probes; found {count}.")
+    signs = torch.randint(2, (2, count // 2, *images.shape), generator=generator) * 2 - 1
+    return signs.to(images) / (count // 2) ** 0.5
 
 
 def diagnose(
@@ -82,9 +97,9 @@ def diagnose(
 ) -> Diagnostics:
     """Return the diagnostics of a model at states y = x_0 + sigma z.
 
-    With s = -eps / sigma the residual of the gradient of (30a) is
+    With s = -eps / sigma the residual of the gradient of (29s) is
 
-        R = (1/sigma) d s / d sigma - grad(div s) - 2 J_s' s,                                  (30b)
+        R = (1/sigma) d s / d sigma - grad(div s) - 2 J_s' s,                                  (29t)
 
     the derivative in sigma a central difference in log sigma at fixed y, the others exact
     derivatives of the network.
@@ -97,7 +112,7 @@ def diagnose(
         In the precision to compute in; at small sigma the difference needs float64.
     sigma : float
         Inside the model's levels, by ``step`` at least.
-    probes : tensor, shape (P, B, C, H, W)
+    probes : tensor, shape (2, P, B, C, H, W)
         Of `probes_for`.
     step : float
         Half the difference's step in log sigma.
@@ -119,32 +134,42 @@ def diagnose(
     with torch.enable_grad(), _twice_differentiable():
         y = y.detach().requires_grad_()
         eps = _noise(model, y, sigma)
-        trace, antisymmetric, symmetric = 0.0, 0.0, 0.0
-        gradient = torch.zeros_like(y)
-        for v in probes:
-            back = _pulled_back(eps, v, y)  # J'v
-            forward = _pushed_forward(eps, v, y)
-            antisymmetric = antisymmetric + _square(forward - back).detach()
-            symmetric = symmetric + _square(forward + back).detach()
-            quadratic = (back * v).flatten(1).sum(1)  # v'Jv
-            trace = trace + quadratic.detach()
-            if quadratic.requires_grad:  # not where eps is linear
-                (slope,) = torch.autograd.grad(
-                    quadratic.sum(), y, retain_graph=True, allow_unused=True
-                )
-                gradient = gradient + (0 if slope is None else slope)
+        # unit vectors are the same twice
+        sets = probes[:1] if torch.equal(probes[0], probes[1]) else probes
+        found = [_second_order(eps, of_set, y) for of_set in sets]
         drift = _pulled_back(eps, eps.detach(), y).detach()  # J'eps
     eps, y = eps.detach(), y.detach()
-    # the three terms of (30b) times sigma^3, s = -eps / sigma
+    # the three terms of (29t) times sigma^3, s = -eps / sigma
     in_time = eps - (above - below) / (2 * step)
-    residual = in_time + sigma**2 * gradient - 2 * sigma * drift
+    first = in_time - 2 * sigma * drift
+    residuals = [first + sigma**2 * gradient for gradient, *_ in found]
     size = y[0].numel()
+    trace, antisymmetric, symmetric = (
+        torch.stack(values).mean(0) for values in list(zip(*found, strict=True))[1:]
+    )
     return Diagnostics(
-        residual=(_square(residual) / size).sqrt(),
+        residual_squares=(residuals[0] * residuals[-1]).flatten(1).sum(1) / size,
         antisymmetric=antisymmetric,
         symmetric=symmetric,
         dimension=size - sigma * trace + _square(eps),
     )
+
+
+def _second_order(eps: torch.Tensor, probes: torch.Tensor, y: torch.Tensor) -> tuple:
+    """Return grad tr J, tr J, and the squares of the two parts of J, by a set of probes."""
+    trace, antisymmetric, symmetric = 0.0, 0.0, 0.0
+    gradient = torch.zeros_like(y)
+    for v in probes:
+        back = _pulled_back(eps, v, y)  # J'v
+        forward = _pushed_forward(eps, v, y)
+        antisymmetric = antisymmetric + _square(forward - back)
+        symmetric = symmetric + _square(forward + back)
+        quadratic = (back * v).flatten(1).sum(1)  # v'Jv
+        trace = trace + quadratic.detach()
+        if quadratic.requires_grad:  # not where eps is linear
+            (slope,) = torch.autograd.grad(quadratic.sum(), y, retain_graph=True, allow_unused=True)
+            gradient = gradient + (0 if slope is None else slope)
+    return gradient, trace, antisymmetric, symmetric
 
 
 def noised(images: torch.Tensor, sigma: float, count: int, generator: torch.Generator):
