@@ -229,6 +229,14 @@ STUDIES = {
         "inversion_steps": [3],
         "inversion_sigmas": [0.02, 20.0],
     },
+    "score_diagnostics": {
+        "networks": ["exact"],
+        "sigmas": [1.0],
+        "n_images": 3,
+        "n_states": 2,
+        "groups": 2,
+        "probes": 2,
+    },
     "loader": {
         "sizes": [8],
         "n_images": 8,
