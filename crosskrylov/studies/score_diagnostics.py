@@ -111,7 +111,8 @@ def _typical(values: Sequence[float]) -> Interval:
         "level, on noised images: the Fokker-Planck residual (docs/method.md, 29t), the "
         "antisymmetric share of the Jacobian (curl), and, in the images themselves, the local "
         "dimension (29u). Medians over draws with 95 % intervals. *exact*, the exact posterior "
-        "mean of the same images, has no residual but that of a difference in sigma, and no curl.",
+        "mean of the same images, has neither residual nor curl: what it shows with random probes "
+        "is the noise of the estimate, below which no network can be told from it.",
     },
     torch=True,
 )
