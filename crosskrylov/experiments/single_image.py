@@ -13,6 +13,8 @@ from crosskrylov.experiments.common import (
     run_fingerprint,
     stream_seed,
 )
+from crosskrylov.experiments.targets import run_goals
+from crosskrylov.learning.objectives.base import Objective
 from crosskrylov.learning.objectives.index import model_entry
 from crosskrylov.learning.sampling.denoise import (
     denoise_from_level,
@@ -40,6 +42,29 @@ def select_images(images: np.ndarray, indices: Sequence[int]) -> np.ndarray:
             f"{len(images)} (0 to {len(images) - 1}); lower it or raise image_sets.*.n_images."
         )
     return images[list(indices)]
+
+
+def single_image_objective(
+    model: str,
+    images: np.ndarray,
+    embedded: np.ndarray | None,
+    times: np.ndarray,
+    training: Mapping,
+    final_time: float,
+) -> Objective:
+    """Return what a model is trained on; for the parameters see `train_single_image`."""
+    options = training["single_image"]
+    return make_objective(
+        model_entry(model, "single_image"),
+        "single_image",
+        images,
+        embedded,
+        training,
+        batch_size=len(times) * min(options["images_per_batch"], len(images)),
+        times=times,
+        noise=options["noise"],
+        final_time=final_time,
+    )
 
 
 def denoise(
@@ -119,8 +144,9 @@ def train_single_image(
     seed: int,
     checkpoint: str | Path | None = None,
     resume_from: str | Path | None = None,
+    bounds: Mapping[tuple[str, float], int] | None = None,
 ) -> TrainingResult:
-    """Train one model until the largest target SSIM or the end of the budget.
+    """Train one model until its targets, their bounds or the end of the budget.
 
     Parameters
     ----------
@@ -140,19 +166,11 @@ def train_single_image(
         Seed of the run.
     checkpoint, resume_from : path, optional
         See `crosskrylov.learning.training.loop.train`.
+    bounds : mapping, optional
+        When a target is given up, see `crosskrylov.experiments.targets.step_bounds`.
     """
     options = training["single_image"]
-    objective = make_objective(
-        model_entry(model, "single_image"),
-        "single_image",
-        images,
-        embedded,
-        training,
-        batch_size=len(times) * min(options["images_per_batch"], len(images)),
-        times=times,
-        noise=options["noise"],
-        final_time=final_time,
-    )
+    objective = single_image_objective(model, images, embedded, times, training, final_time)
     network = build_unet(unet, images.shape[-1], images.shape[1], stream_seed(seed, "weights"))
 
     clean = torch.as_tensor(images)
@@ -169,7 +187,7 @@ def train_single_image(
             training,
             budget_seconds=options["budget_seconds"],
             max_steps=options["max_steps"],
-            targets=tuple(options["targets"]),
+            goals=run_goals(options["targets"], options["metrics"], bounds),
             first_evaluation=options["first_evaluation"],
             evaluation_growth=options["evaluation_growth"],
         ),

@@ -181,8 +181,15 @@ def _study_steps(config: Mapping, rule: StudyRule, at: SimpleNamespace) -> list[
 
 
 def training_runs(config: Mapping) -> list[PlannedRun]:
-    """Return every training run and every comparison of samplers."""
+    """Return every training run, every comparison of samplers and every calibration."""
+    calibrated = config["training"]["single_image"]["image_sets"]
     return [
+        PlannedRun(
+            training.CALIBRATION.format(images=images),
+            partial(_calibration_steps, config, images),
+        )
+        for images in calibrated
+    ] + [
         PlannedRun(
             path,
             partial(_training_steps, config, experiment, *_run_of(path)),
@@ -191,6 +198,13 @@ def training_runs(config: Mapping) -> list[PlannedRun]:
         for experiment in training.EXPERIMENTS
         for path in training.results_of(config, experiment)
     ]
+
+
+def _calibration_steps(config: Mapping, images: str) -> list[Step]:
+    given = training.calibration_params(config, images) | {"equation": equation(config, images)}
+    files = tuple(training.calibration_files(config))
+    own = Step("calibrate_training.py", given, files)
+    return training_steps(config, images, given["seed"], [own])
 
 
 def _run_of(path: str) -> tuple[str, str, int]:
@@ -220,7 +234,10 @@ def _training_steps(
         variant = training.variant_of(config, experiment, model)
         embedding = training.embedding_section(config, variant)
     own = [_training_step(config, name, experiment, images, model, seed) for name in scripts]
-    return training_steps(config, images, seed, own, embedding)
+    before = []
+    if training.method_result(config, experiment, images, model, str(seed)):
+        before = _training_steps(config, experiment, images, training.ablated_model(False), seed)
+    return [*before, *training_steps(config, images, seed, own, embedding)]
 
 
 def _training_step(
@@ -234,6 +251,7 @@ def _training_step(
         "training": lambda: section,
         "final_time": lambda: config["equation"]["final_time"],
         "run": lambda: training.run_columns(config, experiment, images, model, str(seed)),
+        "stop_multiples": lambda: training.stop_multiples(config, experiment, images, model),
         "targets": lambda: training.targets_of(config, experiment, model),
         "n_images": lambda: len(config["training"]["single_image"]["images"]),
         "sampler": lambda: config["training"]["budget"]["sampler"],
@@ -254,7 +272,8 @@ def _training_step(
 
 #: Names of the parameters of every rule of a training run; a test compares them with the rules.
 TRAINING_PARAMETERS = {
-    "train_single_image": "state objective embedded_steps equation unet training",
+    "calibrate_training": "run models embedded_steps equation unet training seed",
+    "train_single_image": "state objective embedded_steps equation unet training stop_multiples",
     "train_budget": "state objective features unet training",
     "denoise": "objective training final_time",
     "evaluate_single_image": "run targets n_images",

@@ -13,21 +13,29 @@ from typing import Any
 from crosskrylov.learning.objectives.index import (
     PUBLISHED,
     Model,
-    baseline_model,
+    baseline_models,
     model_entry,
     registered_models,
 )
 from crosskrylov.planning.publishing import is_published
 from crosskrylov.planning.runs import expand_runs, runs
+from crosskrylov.reporting.tables.published import claimed_ratios
 
 #: Folder of one training run.
 RUN = "results/training/{experiment}/{images}/{model}/seed{seed}/"
 
+#: Seconds per step of the single-image models, measured apart from training.
+CALIBRATION = "results/training/calibration/{images}.tsv"
+
 #: What trains or judges networks; an ablation uses the settings of the experiment that it names.
 EXPERIMENTS = ("single_image", "budget", "ablation_single_image", "ablation_budget", "samplers")
 
-#: Keys of an experiment's section that say which runs there are, not what a run does.
-LISTING_KEYS = ("image_sets", "models", "variants")
+#: Keys of an experiment's section that say which runs there are, not what a run does; of
+#: ``stop_at_ratio`` a run gets what follows for it, see `stop_multiples`.
+LISTING_KEYS = ("image_sets", "models", "variants", "stop_at_ratio")
+
+#: Keys of ``training.single_image`` that a step depends on.
+STEP_KEYS = ("images", "images_per_batch", "noise", "threads")
 
 _ABLATION = "ablation_"
 
@@ -79,7 +87,7 @@ def _declaration(config: Mapping, experiment: str, model: str) -> Model:
 def training_section(config: Mapping, experiment: str, model: str) -> dict:
     """Return the section ``training``, reduced to what a run uses, with an ablation's changes."""
     section = config["training"]
-    nested = ("single_image", "budget", "ablation", "samplers")
+    nested = ("single_image", "budget", "ablation", "samplers", "calibration")
     reduced = {key: value for key, value in section.items() if key not in nested}
     name = base_experiment(experiment)
     parts = ("budget", "samplers") if name in ("budget", "samplers") else (name,)
@@ -91,6 +99,7 @@ def training_section(config: Mapping, experiment: str, model: str) -> dict:
     if is_ablation(experiment) and name == "single_image":
         noise = variant_of(config, experiment, model)["noise"]
         reduced[name]["targets"] = [section["ablation"]["target"]]
+        reduced[name]["metrics"] = ["ssim"]
         reduced[name]["noise"] = noise or reduced[name]["noise"]
     return reduced
 
@@ -101,14 +110,90 @@ def targets_of(config: Mapping, experiment: str, model: str) -> list[float]:
 
 
 def run_columns(config: Mapping, experiment: str, images: str, model: str, seed: str) -> dict:
-    """Return the columns that identify a run in every table."""
-    return {
+    """Return the columns that identify a run in every table, and its learning rate.
+
+    A run on single images says which, those that are trained on together joined by a plus.
+    """
+    columns = {
         "experiment": experiment,
         "dataset": images,
         "image_size": config["image_sets"][images]["image_size"],
         "model": model,
         "seed": int(seed),
+        "learning_rate": training_section(config, experiment, model)["learning_rate"],
     }
+    if base_experiment(experiment) == "single_image":
+        columns["image"] = "+".join(map(str, config["training"]["single_image"]["images"]))
+    return columns
+
+
+def stop_multiples(config: Mapping, experiment: str, images: str, model: str) -> list[list[float]]:
+    """Return the multiples of the method's time at which a baseline's run may stop, by target.
+
+    They are ``stop_at_ratio`` times the published ratios, of the targets that have one.
+    """
+    section = config["training"]["single_image"]
+    stop = section["stop_at_ratio"]
+    if (
+        experiment != "single_image"
+        or stop is None
+        or ablated_model(False) not in section["models"]
+    ):
+        return []
+    size = config["image_sets"][images]["image_size"]
+    ratios = claimed_ratios(model, size, len(section["images"]))
+    return [[target, stop * ratios[target]] for target in section["targets"] if target in ratios]
+
+
+def method_result(
+    config: Mapping, experiment: str, images: str, model: str, seed: str
+) -> dict[str, str]:
+    """Return the result that a bounded run is compared with, as named input; none for most runs."""
+    if not stop_multiples(config, experiment, images, model):
+        return {}
+    folder = RUN.format(experiment=experiment, images=images, model=ablated_model(False), seed=seed)
+    return {"method": f"{folder}result.json"}
+
+
+# --- calibration ----------------------------------------------------------------------------------
+
+
+def calibrations(config: Mapping) -> list[str]:
+    """Return the files of the calibrated image sets."""
+    sets = config["training"]["single_image"]["image_sets"]
+    return [CALIBRATION.format(images=images) for images in sets]
+
+
+def calibration_images(config: Mapping, images: str) -> str:
+    """Return the images that steps are timed with: those of the first random seed."""
+    ((_, seed), *_) = runs(config, [images])
+    return f"results/{images}/seed{seed}/images.npz"
+
+
+def calibration_params(config: Mapping, images: str) -> dict[str, Any]:
+    """Return the parameters of a calibration, but for the equation."""
+    training = config["training"]
+    ((_, seed), *_) = runs(config, [images])
+    reduced = {key: value for key, value in training.items() if not isinstance(value, Mapping)}
+    single = {key: training["single_image"][key] for key in STEP_KEYS}
+    return {
+        "run": {
+            "experiment": "single_image",
+            "dataset": images,
+            "image_size": config["image_sets"][images]["image_size"],
+        },
+        "models": list(training["single_image"]["models"]),
+        "embedded_steps": config["embedding"]["steps"],
+        "unet": config["unet"],
+        "training": reduced | {"single_image": single, "calibration": training["calibration"]},
+        "seed": seed,
+    }
+
+
+def calibration_files(config: Mapping) -> list[Path]:
+    """Return the modules of the models that are calibrated: a library input of the job."""
+    models = config["training"]["single_image"]["models"]
+    return [_declaration(config, "single_image", model).file for model in models]
 
 
 # --- files that a run needs -----------------------------------------------------------------------
@@ -274,8 +359,11 @@ def tables(config: Mapping) -> dict[str, Shown]:
     found = {}
     if single + budget:
         targets = tuple(name for name in ("single_image", "budget") if results_of(config, name))
-        options = {"baseline": baseline_model()}
-        found["training"] = Shown({"results": single + budget}, options, targets)
+        inputs = {"results": single + budget}
+        if single:
+            inputs["calibrations"] = calibrations(config)
+            found["seconds_per_step"] = Shown({"calibrations": calibrations(config)})
+        found["training"] = Shown(inputs, {"baselines": baseline_models()}, targets)
     if budget:
         results = budget + results_of(config, "samplers")
         found["quality"] = Shown({"results": results}, **_GENERATION)

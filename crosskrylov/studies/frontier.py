@@ -325,7 +325,7 @@ def varied_cases(
             "table": "frontier",
             "caption": "Left: work per system, in products with A, against end-to-end seconds per "
             "image over the windows, for every number of seeds and dimension (labelled: seeds and "
-            "dimension of the fastest, the slowest and the one of least work of each kind, c where "
+            "dimension of the fastest and of the one of least work of each kind, c where "
             "it grew until the seed had converged). Diamonds and the dashed line (a direct solver) "
             "do without seeds. Bars are 95 % intervals; the title counts points whose ratio to the "
             "refinement alone has its interval wholly below, or wholly above, 1. Right: score "

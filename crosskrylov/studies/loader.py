@@ -130,7 +130,7 @@ def loader_rates(
     store_mb: float,
     source: str,
     file_size: int,
-    seed: int,
+    random_seed: int,
 ) -> pd.DataFrame:
     """Measure every kind of loader, interleaved in random order, after one pass that is dropped.
 
@@ -145,7 +145,7 @@ def loader_rates(
     repeats, batch_size : int
     source : str
         Image source whose crops of ``file_size`` pixels become the JPEG files.
-    file_size, seed : int
+    file_size, random_seed : int
 
     Returns
     -------
@@ -160,8 +160,8 @@ def loader_rates(
     ConfigError
         If a pass has fewer than two batches.
     """
-    rng = np.random.default_rng(seed)
-    torch.manual_seed(seed)
+    rng = np.random.default_rng(random_seed)
+    torch.manual_seed(random_seed)
     rows = []
     for size in sizes:
         bytes_per_image = 10 * 2 * size**2 * 2  # ten stored steps of two components in float16
@@ -171,7 +171,7 @@ def loader_rates(
                 f"studies.loader: a pass at {size} pixels has {count} images, fewer than two "
                 f"batches of {batch_size}: raise n_images or store_mb, or lower batch_size."
             )
-        crops = load_images(source, file_size, count, seed=seed).images
+        crops = load_images(source, file_size, count, seed=random_seed).images
         pictures = np.round(crops * 255).astype(np.uint8).transpose(0, 2, 3, 1)
         folder = Path(tempfile.mkdtemp(prefix="loader-"))
         try:
@@ -242,7 +242,7 @@ def _rows(size: int, count: int, rates: dict, setting: _Setting) -> list[dict]:
     torch=True,
 )
 def study_loader(
-    data, sizes, n_images, workers, repeats, batch_size, store_mb, source, file_size, seed
+    data, sizes, n_images, workers, repeats, batch_size, store_mb, source, file_size, random_seed
 ):
     """Compare scores on the fly with stored scores in a training loader."""
     with pinned_threads(data.n_threads):
@@ -255,6 +255,6 @@ def study_loader(
             store_mb=store_mb,
             source=source,
             file_size=file_size,
-            seed=seed,
+            random_seed=random_seed,
         )
     return {"loader": table}

@@ -102,7 +102,7 @@ def main() -> int:
         if training.exists():
             table = pd.read_csv(training, sep="\t")
             columns = ["experiment", "dataset", "model", "seed", "target_ssim", "reached"]
-            columns += ["train_seconds", "steps", "ssim", "ssim_global"]
+            columns += ["metric", "steps", "seconds", "wall_seconds", "ssim", "ssim_global"]
             print("\n" + table[[c for c in columns if c in table]].to_string(index=False))
         if status:
             lines = (folder / "snakemake.log").read_text().splitlines()

@@ -246,7 +246,7 @@ STUDIES = {
         "store_mb": 10,
         "source": "photos",
         "file_size": 16,
-        "seed": 0,
+        "random_seed": 0,
     },
     "likeness": {"dimension": 4, "n_seeds": [1, 2], "random_draws": 2, "permutations": 19},
     "frontier": {

@@ -91,6 +91,24 @@ def train_single(data, sections, folder, model="score_embedding"):
     )
 
 
+def calibrate(data, sections, folder, models):
+    """Time the steps of the models; return the file."""
+    path = folder / "seconds_per_step.tsv"
+    script_main("calibrate_training")(
+        data / "images.npz",
+        path,
+        {"experiment": "single_image", "dataset": "toy", "image_size": 8},
+        models,
+        3,
+        sections.equation,
+        sections.unet,
+        sections.training,
+        seed=7,
+        threads=1,
+    )
+    return path
+
+
 def embedded_for(model, data):
     return data / "embedded.npz" if registered_models()[model].scores else None
 
@@ -134,11 +152,38 @@ def test_single_image_from_training_to_result(data, sections, tmp_path, model):
     )
     result = read_json(tmp_path / "result.json")
     assert result["steps"] == 3 and result["stopped_by"] == "max_steps"
-    assert [row["target_ssim"] for row in result["targets"]] == [0.01, 0.999]
-    assert not result["targets"][1]["reached"]
+    reached = {(row["metric"], row["target_ssim"]): row["reached"] for row in result["targets"]}
+    assert set(reached) == {(m, t) for m in ("ssim_global", "ssim") for t in (0.01, 0.999)}
+    assert not reached["ssim", 0.999]
     # the saved network is the one that was evaluated last
     assert result["final"]["ssim"] == pytest.approx(curve["ssim"].iloc[-1], abs=1e-5)
     assert (result["precompute_seconds"] > 0) == registered_models()[model].scores
+
+
+def test_a_bounded_run_stops_at_its_multiple_of_the_methods_steps(data, sections, tmp_path):
+    at = {"target_ssim": 0.999, "reached": True, "step": 1, "train_seconds": 1.0}
+    targets = [at | {"metric": metric} for metric in ("ssim_global", "ssim")]
+    write_json(tmp_path / "method.json", {"precompute_seconds": 0.0, "targets": targets})
+    training = {**sections.training}
+    training["single_image"] = {**training["single_image"], "targets": [0.999], "max_steps": 9}
+    script_main("train_single_image")(
+        data / "images.npz",
+        tmp_path / "curve.tsv",
+        tmp_path / "training.json",
+        tmp_path / "checkpoint",
+        tmp_path / "state",
+        "ddpm",
+        3,
+        sections.equation,
+        sections.unet,
+        training,
+        seed=7,
+        threads=1,
+        method_path=tmp_path / "method.json",
+        stop_multiples=[[0.999, 3.5]],
+    )
+    summary = read_json(tmp_path / "training.json")
+    assert (summary["stopped_by"], summary["steps"]) == ("bound", 4)
 
 
 @pytest.mark.parametrize("model", ["score_embedding", "exact_target"])
@@ -289,8 +334,16 @@ def test_tables_and_figures_of_finished_runs(data, sections, tmp_path):
         curves.append(folder / "curve.tsv")
         strips.append(folder / "denoised.npz")
     table = tmp_path / "training.tsv"
-    script_main("gather_results")(results, table, "training", {"baseline": "ddpm"})
-    assert list(read_tsv(table)["model"]) == ["ddpm", "dsm"]
+    gather, steps = script_main("gather_results"), tmp_path / "steps.tsv"
+    calibration = calibrate(data, sections, tmp_path, ["dsm", "ddpm"])
+    gather(table, "training", {"baselines": ["ddpm"]}, results, [calibration])
+    gather(steps, "seconds_per_step", {}, calibration_paths=[calibration])
+    cost = read_tsv(steps).set_index("model")["seconds_per_step"]
+    made = read_tsv(table)
+    assert list(made["model"]) == ["ddpm", "dsm"] * 2
+    assert list(made["metric"]) == ["ssim", "ssim", "ssim_global", "ssim_global"]
+    expected = (made["steps"] * made["model"].map(cost)).where(made["reached"])
+    np.testing.assert_allclose(made["seconds"], expected, rtol=1e-3)
     draw, show = script_main("plot_training"), script_main("plot_training_images")
     draw("time_to_ssim", *pictures(tmp_path, "time"), {}, table_path=table)
     options = {"targets": [0.01]}
@@ -303,7 +356,7 @@ def test_tables_and_figures_of_finished_runs(data, sections, tmp_path):
     )
     options = {"target": 0.01, "main_variants": {"dsm": "published"}}
     ablation = tmp_path / "ablation.tsv"
-    script_main("gather_results")(results, ablation, "ablation", options)
+    gather(ablation, "ablation", options, results)
     draw("ablation", *pictures(tmp_path, "ablation"), {}, table_path=ablation)
     show(*pictures(tmp_path, "strip"), {}, denoised_paths=strips, result_paths=results)
     show(*pictures(tmp_path, "grid"), {"models": []}, images_path=data / "images.npz")

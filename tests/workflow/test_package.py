@@ -100,6 +100,10 @@ def test_the_command_works_from_an_empty_folder(run, tmp_path):
     done = run("show", "pictures/0.png", "--size", 8, "-o", "picture.png")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "picture.png").is_file()
+    # what comes with the package draws without a checkpoint of one's own
+    done = run("sample", "digits", "--n-images", 4, "-o", "grid.png")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "grid.png").is_file()
     done = run("precompute", "nowhere", "--size", 8, "-o", "none")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
 

@@ -56,6 +56,11 @@ def of_run(function, *names):
     return lambda wildcards: function(config, *(wildcards.get(name) for name in names))
 
 
+def of_calibration(name):
+    """Return a parameter of the calibration as a function of the wildcards."""
+    return lambda wildcards: training.calibration_params(config, wildcards.images)[name]
+
+
 def code_file(path):
     """Return a source file as an input: relative where it can be, so that a checkout may be moved.
 

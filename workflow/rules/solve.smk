@@ -15,6 +15,7 @@ from crosskrylov.planning.studies import (
     study_sets,
     study_solvers,
 )
+from crosskrylov.reporting.catalogue import figure_caption
 
 # Gathered tables and figures of the studies, made in studies.smk; here one figure joins them.
 PRODUCTS = products(config)
@@ -35,9 +36,7 @@ if MARCHED or CLOCKED:
     PRODUCTS.add_figure(
         "seconds_per_image",
         table="solvers",
-        caption="End-to-end seconds per image, by phase, against those of SpSolve as published "
-        "(100 %): medians of interleaved repeats with 95 % intervals. Bars that end in an arrow are "
-        "longer than the axis. A bar without interval was timed once.",
+        caption=figure_caption("seconds_per_image"),
     )
 if MARCHED or FROZEN or CLOCKED:
     add_targets("solvers", ["results/tables/solvers.tsv", "results/tables/solvers_by_seed.tsv"])

@@ -1,7 +1,7 @@
 """Embedding of images with their scores, and the training of every model.
 
 REQUIRED INPUTS: images.npz, exact_scores.npz or trajectories/{solver}.npz of results/{images}/seed{seed}/
-OUTPUTS: results/{images}/seed{seed}/embedded.npz,
+OUTPUTS: results/{images}/seed{seed}/embedded.npz, results/training/calibration/{images}.tsv,
     results/training/{experiment}/{images}/{model}/seed{seed}/{curve.tsv, training.json, checkpoint/}
 """
 
@@ -26,6 +26,7 @@ wildcard_constraints:
 trained_model = of_run(training.trained_model, "experiment", "model")
 training_section = of_run(training.training_section, "experiment", "model")
 embedded_images = of_run(training.embedded_images, "experiment", "images", "model", "seed")
+method_result = of_run(training.method_result, "experiment", "images", "model", "seed")
 frechet_features = of_run(sources.frechet_features, "images")
 
 
@@ -50,10 +51,42 @@ rule embed_scores:
         "../scripts/embed_scores.py"
 
 
+rule calibrate_training:
+    """Time a step of every model of the single-image experiment, with nothing else on the machine."""
+    input:
+        images=of_run(training.calibration_images, "images"),
+        library=lambda wildcards: code("calibrate_training.py", *training.calibration_files(config)),
+    output:
+        seconds=training.CALIBRATION,
+    log:
+        "results/logs/training/calibrate_training-{images}.log",
+    benchmark:
+        "results/benchmarks/training/calibrate_training-{images}.tsv"
+    conda:
+        "../../envs/training.yaml"
+    threads: workflow.cores
+    resources:
+        gpu=1 if config["training"]["device"] == "cuda" else 0,
+    params:
+        run=of_calibration("run"),
+        models=of_calibration("models"),
+        embedded_steps=of_calibration("embedded_steps"),
+        equation=equation,
+        unet=config["unet"],
+        training=of_calibration("training"),
+        seed=of_calibration("seed"),
+    script:
+        "../scripts/calibrate_training.py"
+
+
 rule train_single_image:
-    """Train {wildcards.model} until the denoised image reaches the target SSIM or the budget ends."""
+    """Train {wildcards.model} until the denoised image reaches its targets or the budget ends."""
     input:
         unpack(embedded_images),
+        # a run that is bounded by the method's, or by the kept record of that
+        unpack(
+            lambda wildcards: {k: kept_or_made([v]) for k, v in method_result(wildcards).items()}
+        ),
         images="results/{images}/seed{seed}/images.npz",
         library=code_with_model("train_single_image.py"),
     output:
@@ -68,7 +101,8 @@ rule train_single_image:
         experiment="single_image|ablation_single_image",
     conda:
         "../../envs/training.yaml"
-    threads: workflow.cores
+    # its steps are the same only with the same number; with fewer than there are cores, runs share them
+    threads: config["training"]["single_image"]["threads"] or workflow.cores
     resources:
         gpu=1 if config["training"]["device"] == "cuda" else 0,
     params:
@@ -78,6 +112,7 @@ rule train_single_image:
         equation=equation,
         unet=config["unet"],
         training=training_section,
+        stop_multiples=of_run(training.stop_multiples, "experiment", "images", "model"),
     script:
         "../scripts/train_single_image.py"
 

@@ -12,16 +12,22 @@ if TYPE_CHECKING:
 
 TABLES = {
     "training": training.training_table,
+    "seconds_per_step": training.seconds_per_step,
     "quality": quality.quality_table,
     "ablation": ablation.ablation_table,
 }
 
 
-def main(result_paths, table_path, training_table: str, options: dict) -> None:
-    """Write the table of that name (.tsv)."""
-    runs = [read_run(path) for path in result_paths]
-    results = [{**run.value, "machine": run.machine} for run in runs]
-    write_table(table_path, TABLES[training_table](results, **options))
+def main(
+    table_path, training_table: str, options: dict, result_paths=(), calibration_paths=()
+) -> None:
+    """Write the table of that name (.tsv), from the runs, the calibrations, or both."""
+    given = dict(options)
+    if result_paths:
+        given["results"] = [read_run(path).value for path in result_paths]
+    if calibration_paths:
+        given["calibrations"] = [read_run(path).value for path in calibration_paths]
+    write_table(table_path, TABLES[training_table](**given))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@ import torch
 
 from crosskrylov.experiments.common import finish_training
 from crosskrylov.experiments.single_image import select_images, train_single_image
+from crosskrylov.experiments.targets import step_bounds
 from crosskrylov.learning.embedding import embedded_times
+from crosskrylov.reporting.records import read_run
 from crosskrylov.runtime.files import load_npz
 from crosskrylov.runtime.jobs import run_job
 
@@ -28,11 +30,14 @@ def main(
     seed: int,
     threads: int,
     embedded_path=None,
+    method_path=None,
+    stop_multiples=(),
 ) -> None:
     """Write the curve (.tsv), a summary (.json) and the checkpoint folder.
 
-    ``embedded_path`` is left out for models that use no scores. The state of an interrupted run
-    stays in the folder ``state`` and is continued by the next one.
+    ``embedded_path`` is left out for models that use no scores, ``method_path``, a result or its
+    kept record, for runs that stop at no multiple of the method's time. The state of an interrupted
+    run stays in the folder ``state`` and is continued by the next one.
     """
     torch.set_num_threads(threads)
     indices = training["single_image"]["images"]
@@ -40,6 +45,9 @@ def main(
     embedded = None
     if embedded_path is not None:
         embedded = select_images(load_npz(embedded_path)["embedded"], indices)
+    bounds = None
+    if method_path is not None:
+        bounds = step_bounds(read_run(method_path).value, stop_multiples)
     result = train_single_image(
         objective,
         images,
@@ -56,6 +64,7 @@ def main(
         seed,
         checkpoint=checkpoint_path,
         resume_from=state,
+        bounds=bounds,
     )
     finish_training(result, curve_path, summary_path, state)
 

@@ -124,6 +124,14 @@ def baseline_model() -> str:
     return next(name for name, model in registered_models().items() if model.baseline)
 
 
+def baseline_models() -> list[str]:
+    """Return the baseline and the models that are the same training, judged otherwise."""
+    models = registered_models()
+    first = models[baseline_model()]
+    others = [n for n, m in models.items() if m.is_same_training_as(first) and n != first.name]
+    return [first.name, *sorted(others)]
+
+
 def model_entry(name: str, experiment: str, key: str | None = None) -> Model:
     """Return a model of an experiment.
 

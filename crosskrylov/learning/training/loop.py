@@ -37,19 +37,37 @@ Evaluate = Callable[[torch.nn.Module], Mapping[str, float]]
 
 
 @dataclass(frozen=True)
+class Goal:
+    """A value that training is to reach, and when it is given up.
+
+    Attributes
+    ----------
+    metric : str
+        Column of the curve.
+    value : float
+        Least value that counts as reached.
+    max_steps : int or None
+        Optimiser steps after which it is given up; None: never, only the budget ends the run.
+    """
+
+    metric: str
+    value: float
+    max_steps: int | None = None
+
+
+@dataclass(frozen=True)
 class TrainingOptions:
     """Settings that all models of a comparison share.
 
     Attributes
     ----------
     budget_seconds : float
-        Training ends here: seconds of optimiser steps.
+        Training ends here: seconds of optimiser steps by the clock on the wall.
     max_steps : int or None
         Training also ends after so many steps.
-    targets : tuple of float
-        Training also ends once the ``target_metric`` of an evaluation reaches the largest.
-    target_metric : str
-        Column of the curve that the targets refer to.
+    goals : tuple of Goal
+        Training also ends once some evaluation has reached each of them, or those that are open are
+        all given up.
     learning_rate : float
         Of Adam.
     ema_decay : float
@@ -73,8 +91,7 @@ class TrainingOptions:
 
     budget_seconds: float
     max_steps: int | None = None
-    targets: tuple[float, ...] = ()
-    target_metric: str = "ssim"
+    goals: tuple[Goal, ...] = ()
     learning_rate: float = 1e-3
     ema_decay: float = 0.99
     gradient_clip: float = 1.0
@@ -100,8 +117,9 @@ class TrainingResult:
         Optimiser steps.
     train_seconds, evaluation_seconds : float
         The two clocks.
-    stopped_by : {"target", "budget", "max_steps"}
-        Why training ended.
+    stopped_by : {"target", "bound", "budget", "max_steps"}
+        Why training ended: every goal was reached, or those that were not are given up, or time or
+        steps were over.
     """
 
     network: torch.nn.Module
@@ -110,6 +128,88 @@ class TrainingResult:
     train_seconds: float
     evaluation_seconds: float
     stopped_by: str
+
+
+class OptimiserSteps:
+    """A network with what its optimiser steps need; each step tells how long it took.
+
+    Parameters
+    ----------
+    network : Module
+        Changed in place.
+    objective : Objective
+        Loss and data.
+    options : TrainingOptions
+        Of which learning rate, averaging, clipping, device and precision are used.
+    seed : int
+        Seed of the training's only random stream.
+
+    Raises
+    ------
+    DeviceError
+        If the device is not there.
+    """
+
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        objective: Objective,
+        options: TrainingOptions,
+        seed: int,
+    ):
+        self.options = options
+        self.device = select_device(options.device)
+        self.network = network.to(self.device, memory_format=torch.channels_last).train()
+        self.objective = objective.to(self.device)
+        self.optimiser = torch.optim.Adam(
+            self.network.parameters(), lr=options.learning_rate, fused=True
+        )
+        self.average = weight_average(self.network, options.ema_decay)
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def warm_up(self) -> None:
+        """Do once, outside the clock, what is slow the first time: kernels, buffers, imports."""
+        with self._precision():
+            loss = self.objective.loss(self.network, torch.Generator().manual_seed(0))
+        loss.backward()
+        self.network.zero_grad(set_to_none=True)
+        stand_in = torch.nn.Parameter(torch.zeros(1, device=self.device))
+        stand_in.grad = torch.zeros(1, device=self.device)
+        torch.optim.Adam([stand_in], fused=True).step()
+
+    def take(self, number: int) -> tuple[float, float]:
+        """Do the optimiser step after step ``number``; return (loss, seconds).
+
+        Raises
+        ------
+        TrainingError
+            If loss or gradient are not finite.
+        """
+        start = time.perf_counter()
+        self.optimiser.zero_grad(set_to_none=True)
+        with self._precision():
+            loss = self.objective.loss(self.network, self.generator)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.options.gradient_clip)
+        # Checked before the update: weights, average and saved states therefore stay finite.
+        values = loss.item(), norm.item()  # waits for the GPU
+        if not all(map(math.isfinite, values)):
+            raise TrainingError(
+                f"Training diverged at step {number + 1}: loss {values[0]}, gradient norm "
+                f"{values[1]}; lower training.learning_rate (now {self.options.learning_rate:g}) "
+                f"or training.gradient_clip (now {self.options.gradient_clip:g})."
+            )
+        self.optimiser.step()
+        self.average.step(self.network.parameters())
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+        return values[0], time.perf_counter() - start
+
+    def _precision(self):
+        """Return the context that a loss is computed in."""
+        if self.options.mixed_precision and self.device.type == "cuda":
+            return torch.autocast("cuda", dtype=torch.bfloat16)
+        return nullcontext()
 
 
 def train(
@@ -124,7 +224,7 @@ def train(
     description: str = "training",
     drawing: Drawing | None = None,
 ) -> TrainingResult:
-    """Train ``network`` until a target, the time budget or the number of steps is reached.
+    """Train ``network`` until its goals, the time budget or the number of steps is reached.
 
     Parameters
     ----------
@@ -170,22 +270,17 @@ def train(
     KeyboardInterrupt
         After Ctrl-C, once the step is done and the state saved.
     """
-    device = select_device(options.device)
-    network = network.to(device, memory_format=torch.channels_last).train()
-    objective = objective.to(device)
-    optimiser = torch.optim.Adam(network.parameters(), lr=options.learning_rate, fused=True)
-    average = weight_average(network, options.ema_decay)
-    generator = torch.Generator().manual_seed(seed)
+    steps = OptimiserSteps(network, objective, options, seed)
+    network, average, device = steps.network, steps.average, steps.device
+    resumable = (network, steps.optimiser, average, steps.generator)
     progress = Progress(next_evaluation=options.first_evaluation)
 
     def save(folder):
-        save_checkpoint(
-            folder, network, optimiser, average, generator, progress, fingerprint, drawing
-        )
+        save_checkpoint(folder, *resumable, progress, fingerprint, drawing)
 
     if resume_from is not None and (Path(resume_from) / STATE_VALUES).is_file():
         if read_fingerprint(resume_from) == fingerprint:
-            progress = load_training_state(resume_from, network, optimiser, average, generator)
+            progress = load_training_state(resume_from, *resumable)
             logger.info("resumed at step %d, %.1f s", progress.step, progress.train_seconds)
         else:
             logger.info("%s belongs to other settings or data: starting afresh", resume_from)
@@ -196,22 +291,13 @@ def train(
         mininterval=1.0 if sys.stderr.isatty() else 30.0,
         bar_format=PROGRESS_FORMAT,
     )
-    _warm_up(network, objective, options, device)
+    steps.warm_up()
     last_saved = time.perf_counter()
     stopped_by = _finished(progress, options)
     try:
         with between_steps() as interruption:
             while not stopped_by:
-                loss, seconds = _timed_step(
-                    network,
-                    objective,
-                    optimiser,
-                    average,
-                    generator,
-                    options,
-                    device,
-                    progress.step,
-                )
+                loss, seconds = steps.take(progress.step)
                 progress.step += 1
                 progress.train_seconds += seconds
                 progress.loss_sum += loss
@@ -221,7 +307,8 @@ def train(
                 stopped_by = _finished(progress, options)
                 if _evaluation_due(progress, options) or (stopped_by and evaluate is not None):
                     _evaluate(network, average, evaluate, progress, options, device)
-                    shown = {k: progress.curve[-1].get(k) for k in ("loss", options.target_metric)}
+                    judged = dict.fromkeys(goal.metric for goal in options.goals)
+                    shown = {k: progress.curve[-1].get(k) for k in ("loss", *judged)}
                     bar.set_postfix(
                         {"step": progress.step, **{k: v for k, v in shown.items() if v is not None}}
                     )
@@ -249,47 +336,6 @@ def train(
         progress.evaluation_seconds,
         stopped_by,
     )
-
-
-def _warm_up(network, objective, options, device) -> None:
-    """Do once, outside the clock, what is slow the first time: kernels, buffers, late imports."""
-    with _precision(options, device):
-        loss = objective.loss(network, torch.Generator().manual_seed(0))
-    loss.backward()
-    network.zero_grad(set_to_none=True)
-    stand_in = torch.nn.Parameter(torch.zeros(1, device=device))
-    stand_in.grad = torch.zeros(1, device=device)
-    torch.optim.Adam([stand_in], fused=True).step()
-
-
-def _precision(options, device):
-    """Return the context that a loss is computed in."""
-    if options.mixed_precision and device.type == "cuda":
-        return torch.autocast("cuda", dtype=torch.bfloat16)
-    return nullcontext()
-
-
-def _timed_step(network, objective, optimiser, average, generator, options, device, step):
-    """Do one optimiser step; return (loss, seconds)."""
-    start = time.perf_counter()
-    optimiser.zero_grad(set_to_none=True)
-    with _precision(options, device):
-        loss = objective.loss(network, generator)
-    loss.backward()
-    norm = torch.nn.utils.clip_grad_norm_(network.parameters(), options.gradient_clip)
-    # Checked before the update: weights, average and saved states therefore stay finite.
-    values = loss.item(), norm.item()  # waits for the GPU
-    if not all(map(math.isfinite, values)):
-        raise TrainingError(
-            f"Training diverged at step {step + 1}: loss {values[0]}, gradient norm "
-            f"{values[1]}; lower training.learning_rate (now {options.learning_rate:g}) or "
-            f"training.gradient_clip (now {options.gradient_clip:g})."
-        )
-    optimiser.step()
-    average.step(network.parameters())
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return values[0], time.perf_counter() - start
 
 
 def _evaluation_due(progress: Progress, options: TrainingOptions) -> bool:
@@ -333,12 +379,18 @@ def _evaluate(network, average, evaluate, progress, options, device) -> None:
 
 def _finished(progress: Progress, options: TrainingOptions) -> str:
     """Return why training is over, or the empty string."""
-    if options.targets and progress.curve:
-        best = max(row.get(options.target_metric, -math.inf) for row in progress.curve)
-        if best >= max(options.targets):
-            return "target"
+    open_goals = [goal for goal in options.goals if not _reached(goal, progress)]
+    if options.goals and not open_goals:
+        return "target"
+    bounds = [goal.max_steps for goal in open_goals]
+    if bounds and None not in bounds and progress.step >= max(bounds):
+        return "bound"
     if progress.train_seconds >= options.budget_seconds:
         return "budget"
     if options.max_steps is not None and progress.step >= options.max_steps:
         return "max_steps"
     return ""
+
+
+def _reached(goal: Goal, progress: Progress) -> bool:
+    return any(row.get(goal.metric, -math.inf) >= goal.value for row in progress.curve)

@@ -109,7 +109,7 @@ def _draw_seconds(axis: plt.Axes, seconds: Mapping[str, Sequence[float]]) -> Non
     axis.set_yticks(range(len(seconds)), list(reversed(seconds)))
     axis.set_ylim(-0.5, len(seconds) - 0.3)
     axis.set_xscale("log")
-    axis.set_xlabel("seconds per image, setup and solves")
+    axis.set_xlabel("seconds per image, end to end")
     axis.set_title("3 all steps' systems solved\n(median, 95 % interval)")
 
 

@@ -50,6 +50,7 @@ def headline(figure, finding: str, subtitle: str = "") -> None:
         Data sets, sizes, seeds, and what marks mean.
     """
     width = figure.get_figwidth()
+    finding, subtitle = (text.replace(" %", "\u00a0%") for text in (finding, subtitle))
     below = textwrap.wrap(subtitle, int(width * _SUBTITLE_PER_INCH))
     title = figure.suptitle(
         # empty lines keep the place of the subtitle, which the layout does not see

@@ -5,8 +5,11 @@ from collections.abc import Callable
 #: What docs/results/README.md asks, in its order; figures say which by the key.
 QUESTIONS = {
     "speed": "Which solver is fastest?",
+    "engine": "How fast can scores be had, and should they be stored?",
     "projection": "What does a projection on a seed's space gain?",
+    "theory": "Why does the projection gain what it gains?",
     "likeness": "Do seed and target have to be alike?",
+    "sharing": "Where does sharing work between matrices pay?",
     "accuracy": "How exact are the scores, and what limits them?",
     "training": "Does a network learn one image faster?",
     "samples": "Which network and which sampler draw better samples?",

@@ -52,7 +52,7 @@ def ablation_outcomes(
         shared = {key: result[key] for key in ("dataset", "image_size", "seed")}
         shared["variant"] = main_variants[result["model"]] if is_main else result["model"]
         for at in result.get("targets", []):
-            if at["target_ssim"] == target:
+            if at["target_ssim"] == target and at.get("metric", "ssim") == "ssim":
                 reached = at["reached"]
                 steps = at["step"] if reached else None
                 seconds = result["precompute_seconds"] + at["train_seconds"] if reached else None

@@ -4,106 +4,168 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-#: Columns of results/tables/training.tsv, in order, for a baseline. The last goes beyond the
-#: contract: the clock with evaluations inside, as in the published script.
+from crosskrylov.metrics.intervals import median_interval
+from crosskrylov.metrics.names import SSIM_METRICS
+
+#: Columns of results/tables/training.tsv, in order; between the last two one for each baseline.
 COLUMNS = (
     "experiment",
     "dataset",
     "image_size",
     "model",
+    "image",
     "seed",
     "target_ssim",
+    "metric",
     "reached",
     "precompute_seconds",
-    "train_seconds",
-    "total_seconds",
     "steps",
+    "seconds_per_step",
+    "seconds",
+    "wall_seconds",
     "parameters",
+    "learning_rate",
     "ssim",
     "ssim_global",
     "psnr_db",
     "mse",
-    "speedup_vs_{baseline}",
-    "speedup_is_lower_bound",
-    "total_seconds_with_evaluation",
+    *("speedup_vs_{baseline}", "speedup_is_lower_bound"),
 )
 
+#: Columns of results/tables/seconds_per_step.tsv, in order.
+STEP_COLUMNS = (
+    "experiment",
+    "dataset",
+    "image_size",
+    "model",
+    "repeats",
+    "steps_per_repeat",
+    "threads",
+    "seconds_per_step",
+    "seconds_per_step_low",
+    "seconds_per_step_high",
+)
 
-def training_table(results: Iterable[Mapping], baseline: str) -> pd.DataFrame:
+#: Metric of the runs of old records, which say none.
+OLD_METRIC = SSIM_METRICS[1]
+
+
+def columns_of(baselines: Sequence[str]) -> list[str]:
+    """Return `COLUMNS` for these baselines."""
+    *first, speedup, last = COLUMNS
+    return [*first, *(speedup.format(baseline=name) for name in baselines), last]
+
+
+def training_table(
+    results: Iterable[Mapping],
+    baselines: Sequence[str],
+    calibrations: Iterable[pd.DataFrame] = (),
+) -> pd.DataFrame:
     """Return the table from the results of single runs.
 
-    ``total_seconds`` is pre-computation plus training. ``speedup_vs_{baseline}`` is the baseline's
-    total over the model's, at equal data set, seed and target. If the baseline did not reach the
-    target its total is a lower bound, and so is the speed-up; if the model itself did not, there is
-    none.
+    ``seconds`` to a target are steps times the calibrated seconds per step; ``wall_seconds`` are
+    those that the steps took in the run itself.  ``speedup_vs_{baseline}`` is the baseline's
+    pre-computation and seconds over the model's, at equal data set, image, seed, target and metric.
+    A run that did not reach a target has steps, but no seconds to it: of a baseline they make a
+    lower bound, and so of the speed-up (``speedup_is_lower_bound`` is true where that holds for one
+    of the speed-ups in the row); of the model itself there is no speed-up.
 
     Parameters
     ----------
     results : iterable of mapping
         Contents of the ``result.json`` files of the experiments single_image and budget.
-    baseline : str
-        The model that speed-ups are given against.
+    baselines : sequence of str
+        The models that speed-ups are given against.
+    calibrations : iterable of DataFrame
+        See `crosskrylov.experiments.calibration.calibrate`, with experiment and dataset; a model
+        that is in none has no seconds.
 
     Returns
     -------
     DataFrame
-        With `COLUMNS`; values that were not measured are missing.
+        With `columns_of` the baselines; values that were not measured are missing.
     """
-    speedup = f"speedup_vs_{baseline}"
-    rows = [row for result in results for row in _rows(result)]
-    baselines = {_pairing(row): row for row in rows if row["model"] == baseline and row["machine"]}
-    for row in rows:
-        paired = baselines.get(_pairing(row))
-        if paired is row or not row.get("reached") or paired is None:
-            continue
-        row[speedup] = paired["total_seconds"] / row["total_seconds"]
-        row["speedup_is_lower_bound"] = not paired["reached"]
-    columns = [column.format(baseline=baseline) for column in COLUMNS]
-    table = pd.DataFrame(rows, columns=columns)
-    order = ["experiment", "dataset", "image_size", "target_ssim", "model", "seed"]
+    cost = {
+        (row["experiment"], row["dataset"], row["model"]): row["seconds_per_step"]
+        for row in seconds_per_step(calibrations).to_dict("records")
+    }
+    rows = [row for result in results for row in _rows(result, cost)]
+    for name in baselines:
+        paired = {_pairing(row): row for row in rows if row["model"] == name and "at_least" in row}
+        for row in rows:
+            other = paired.get(_pairing(row))
+            if other is None or row["model"] in baselines or "seconds" not in row:
+                continue
+            row[f"speedup_vs_{name}"] = other["at_least"] / row["at_least"]
+            bounded = row.get("speedup_is_lower_bound", False) or not other["reached"]
+            row["speedup_is_lower_bound"] = bounded
+    table = pd.DataFrame(rows, columns=columns_of(baselines))
+    order = ["experiment", "dataset", "metric", "target_ssim", "model", "image", "seed"]
     return table.sort_values(order, ignore_index=True)
+
+
+def seconds_per_step(calibrations: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Return what a step of each model takes: the median over repeats and its 95 % interval.
+
+    Parameters
+    ----------
+    calibrations : iterable of DataFrame
+        A row per model and repeat, of which ``seconds`` are those of one step.
+
+    Returns
+    -------
+    DataFrame
+        With `STEP_COLUMNS`.
+    """
+    rows = []
+    for table in calibrations:
+        keys = ["experiment", "dataset", "image_size", "model"]
+        for labels, repeats in table.groupby(keys, sort=False):
+            median, low, high = median_interval(repeats["seconds"])
+            of_repeats = (len(repeats), repeats["steps"].iloc[0], repeats["threads"].iloc[0])
+            rows.append((*labels, *of_repeats, median, low, high))
+    return pd.DataFrame(rows, columns=list(STEP_COLUMNS)).sort_values(
+        ["dataset", "model"], ignore_index=True
+    )
 
 
 def _pairing(row: Mapping) -> tuple:
     """Return what two rows must have in common to be compared."""
-    keys = ("experiment", "dataset", "seed", "target_ssim", "machine")
+    keys = ("experiment", "dataset", "image", "seed", "target_ssim", "metric")
     return tuple(row.get(key) for key in keys)
 
 
-def _rows(result: Mapping) -> list[dict]:
-    """Return one row per target (single image), or the one row of a budget run."""
-    shared = {key: result[key] for key in ("experiment", "dataset", "image_size", "model", "seed")}
-    shared["machine"] = result.get("machine", "this")
-    shared |= {
-        "parameters": result["parameters"],
-        "precompute_seconds": result["precompute_seconds"],
-    }
+def _rows(result: Mapping, cost: Mapping[tuple, float]) -> list[dict]:
+    """Return one row per target (single image), or the one row of a budget run.
+
+    A row with calibrated seconds also has ``at_least``, these and the pre-computation: to the
+    target, or to where the run was stopped.
+    """
+    named = ("experiment", "dataset", "image_size", "model", "seed")
+    also = ("image", "learning_rate")  # of which old records say nothing
+    shared = {key: result[key] for key in named} | {key: result.get(key) for key in also}
+    shared |= {key: result[key] for key in ("parameters", "precompute_seconds")}
+    shared["seconds_per_step"] = cost.get(tuple(result[key] for key in named[:2] + named[3:4]))
     if "targets" not in result:
-        seconds = result["train_seconds"]
-        total = result["precompute_seconds"] + seconds
-        return [
-            shared
-            | {
-                "train_seconds": seconds,
-                "total_seconds": total,
-                "steps": result["steps"],
-                "total_seconds_with_evaluation": total + result["evaluation_seconds"],
-            }
-        ]
-    return [
-        shared
-        | {
-            "target_ssim": at["target_ssim"],
-            "reached": at["reached"],
-            "train_seconds": at["train_seconds"],
-            "total_seconds": result["precompute_seconds"] + at["train_seconds"],
-            "steps": int(at["step"]),
-            **{key: at[key] for key in ("ssim", "ssim_global", "psnr_db", "mse")},
-            "total_seconds_with_evaluation": result["precompute_seconds"]
-            + at["seconds_with_evaluation"],
-        }
-        for at in result["targets"]
-    ]
+        return [shared | {"steps": result["steps"], "wall_seconds": result["train_seconds"]}]
+    return [_row(shared, at) for at in result["targets"]]
+
+
+def _row(shared: Mapping, at: Mapping) -> dict:
+    row = dict(shared) | {
+        "target_ssim": at["target_ssim"],
+        "metric": at.get("metric", OLD_METRIC),
+        "reached": at["reached"],
+        "steps": int(at["step"]),
+        "wall_seconds": at["train_seconds"],
+        **{key: at[key] for key in ("ssim", "ssim_global", "psnr_db", "mse")},
+    }
+    if row["seconds_per_step"] is not None:
+        seconds = row["steps"] * row["seconds_per_step"]
+        row["at_least"] = row["precompute_seconds"] + seconds
+        if row["reached"]:
+            row["seconds"] = seconds
+    return row
 
 
 def training_curves(results: Sequence[Mapping], curves: Sequence[pd.DataFrame]) -> pd.DataFrame:

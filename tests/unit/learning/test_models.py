@@ -107,8 +107,14 @@ def test_declarations_above_one_function_are_one_training(tmp_path):
     assert models["a"].is_same_training_as(models["b"])
 
 
-#: Files that name models as data: the published claims, and the sampler that is called ddpm too.
-NAMING = {"reporting/tables/claims.py", "learning/sampling/samplers/ddpm.py"}
+#: Files that name models as data: the published claims, the looks of objectives in figures with
+#: the spelling of abbreviations, and the sampler that is called ddpm too.
+NAMING = {
+    "reporting/figures/style.py",
+    "reporting/tables/claims.py",
+    "reporting/tables/published.py",
+    "learning/sampling/samplers/ddpm.py",
+}
 
 
 def test_no_code_asks_for_a_model_by_name(project):

@@ -11,7 +11,7 @@ from crosskrylov.learning.objectives.levels import LevelObjective
 from crosskrylov.learning.schedule import NoiseLevels
 from crosskrylov.learning.training.averaging import averaged, weight_average
 from crosskrylov.learning.training.checkpoint import load_network
-from crosskrylov.learning.training.loop import TrainingOptions, train
+from crosskrylov.learning.training.loop import Goal, TrainingOptions, train
 from crosskrylov.learning.unet import build_unet
 
 TINY = {
@@ -134,13 +134,57 @@ def test_training_stops_at_the_largest_target():
     result = train(
         network(),
         objective(),
-        options(targets=(0.8, 0.95), first_evaluation=1, evaluation_growth=1.01),
+        options(
+            goals=(Goal("ssim", 0.8), Goal("ssim", 0.95)),
+            first_evaluation=1,
+            evaluation_growth=1.01,
+        ),
         0,
         lambda _: {"ssim": next(values)},
     )
     assert result.stopped_by == "target"
     assert [row["ssim"] for row in result.curve] == [0.2, 0.85, 0.97]
     assert [row["step"] for row in result.curve] == [1, 2, 3]
+
+
+def stopped(curve, *goals, max_steps=9):
+    """Train with goals (metric, value, max_steps) along a made curve of two metrics."""
+    values = iter(curve)
+    result = train(
+        network(),
+        objective(),
+        options(
+            goals=tuple(Goal(*goal) for goal in goals),
+            first_evaluation=1,
+            evaluation_growth=1.01,
+            max_steps=max_steps,
+        ),
+        0,
+        lambda _: dict(zip(("ssim_global", "ssim"), next(values), strict=True)),
+    )
+    return result.stopped_by, result.steps
+
+
+@pytest.mark.parametrize(
+    ("curve", "goals", "end"),
+    [
+        # each metric has to get there, not at the same time
+        (
+            [(0.9, 0.1), (0.2, 0.2), (0.3, 0.9)],
+            [("ssim_global", 0.9), ("ssim", 0.9)],
+            ("target", 3),
+        ),
+        # all that is open is given up
+        ([(0.1, 0.1)] * 3, [("ssim_global", 0.9, 1), ("ssim", 0.9, 3)], ("bound", 3)),
+        ([(0.9, 0.1)] * 2, [("ssim_global", 0.9, 4), ("ssim", 0.9, 2)], ("bound", 2)),
+        # reached at the bound itself
+        ([(0.1, 0.1), (0.9, 0.1)], [("ssim_global", 0.9, 2)], ("target", 2)),
+        # one without a bound goes on to the end
+        ([(0.1, 0.1)] * 5, [("ssim_global", 0.9, 1), ("ssim", 0.9, None)], ("max_steps", 5)),
+    ],
+)
+def test_training_stops_when_every_goal_is_reached_or_given_up(curve, goals, end):
+    assert stopped(curve, *goals, max_steps=5) == end
 
 
 def test_budget_counts_training_but_not_evaluation(monkeypatch):

@@ -26,7 +26,7 @@ OTHER_MEANINGS = {
     ("datasets/photographs.py", "jitter"): "of crops, not of drawn positions",
     ("datasets/torchvision_sets.py", "download"): "of a data set, not of Inception's weights",
     ("datasets/celeba.py", "download"): "of a data set, not of Inception's weights",
-    ("reporting/tables/claims.py", "n_images"): "of the published claim",
+    ("reporting/tables/published.py", "n_images"): "of the published claim",
     ("learning/sampling/generate.py", "batch_size"): "samples drawn at a time",
     ("learning/sampling/reference.py", "sigma_min"): "where an order shows, not of a schedule",
     ("learning/sampling/reference.py", "sigma_max"): "where an order shows, not of a schedule",
@@ -41,6 +41,11 @@ OTHER_MEANINGS = {
     ("scores/store.py", "images"): "whether a data set of scores gives the images too",
     ("scores/torch_dataset.py", "images"): "whether a data set of scores gives the images too",
     ("solvers/many.py", "method"): "of the systems of others",
+    ("solvers/many.py", "max_products"): "of the systems of others, not of the map's families",
+    ("solvers/recycling.py", "max_products"): "an option of a solver",
+    ("learning/ready_made/loading.py", "device"): "where torch computes, after 'auto'",
+    ("scores/engine_options.py", "workers"): "threads of the engine, not what studies compare",
+    ("studies/engine_speed.py", "source"): "of the images that are streamed",
 }
 
 

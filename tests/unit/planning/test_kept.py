@@ -152,6 +152,29 @@ def test_a_study_depends_on_the_tables_that_it_reads(config):
     assert run_of(kept.study_runs(config), "seed7/studies/system_summary.tsv").fingerprint != before
 
 
+def test_a_calibration_is_kept_and_depends_on_every_model(config):
+    path = "training/calibration/toy.tsv"
+    run = run_of(kept.training_runs(config), path)
+    assert run.beside == ()
+    config["training"]["single_image"]["targets"] = [0.5]  # no matter of a step
+    assert run_of(kept.training_runs(config), path).fingerprint == run.fingerprint
+    config["training"]["single_image"]["models"].append("dsm")
+    assert run_of(kept.training_runs(config), path).fingerprint != run.fingerprint
+
+
+def test_a_bounded_run_depends_on_the_methods(config):
+    section, embedding = config["training"]["single_image"], config["embedding"]
+    section["models"], config["image_sets"]["toy"]["image_size"] = ["score_embedding", "ddpm"], 32
+    ddpm = "single_image/toy/ddpm/seed8/result.json"
+
+    def found(noise, stop):
+        embedding["noise_scale"], section["stop_at_ratio"] = noise, stop
+        return run_of(kept.training_runs(config), ddpm).fingerprint
+
+    assert found(0.1, None) == found(0.2, None)  # the embedding is the method's alone
+    assert len({found(0.1, None), found(0.1, 1.4), found(0.1, 1.5), found(0.2, 1.4)}) == 4
+
+
 def test_training_runs_have_their_curve_beside_them(config):
     run = run_of(kept.training_runs(config), "budget/faces/ddpm/seed8/result.json")
     assert run.beside == ("curve.tsv",)

@@ -54,7 +54,9 @@ def test_a_run_gets_what_it_uses_and_nothing_else(config):
     single = training.training_section(config, "single_image", "ddpm")
     assert "budget" not in single and "image_sets" not in single["single_image"]
     loud = training.training_section(config, "ablation_single_image", "loud")["single_image"]
-    assert loud["noise"] == 0.3 and loud["targets"] == [0.95]
+    assert loud["noise"] == 0.3 and loud["targets"] == [0.95] and loud["metrics"] == ["ssim"]
+    assert single["single_image"]["metrics"] == ["ssim_global", "ssim"]
+    assert "calibration" not in single and "stop_at_ratio" not in single["single_image"]
     plain = training.training_section(config, "ablation_single_image", "sum")["single_image"]
     assert plain["noise"] == single["single_image"]["noise"] == 0.1
     assert training.targets_of(config, "single_image", "ddpm") == [0.9, 0.95]
@@ -99,7 +101,47 @@ def test_a_run_is_identified_in_tables(config):
         "image_size": 16,
         "model": "dsm",
         "seed": 3,
+        "learning_rate": 1e-3,
     }
+    assert training.run_columns(config, "single_image", "a", "ddpm", "8")["image"] == "0"
+    config["training"]["single_image"]["images"] = [0, 4, 2]
+    assert training.run_columns(config, "single_image", "a", "ddpm", "8")["image"] == "0+4+2"
+
+
+def test_a_baseline_is_bounded_by_the_methods_run_where_a_ratio_was_published(config):
+    run, section = ("single_image", "a"), config["training"]["single_image"]
+    size = config["image_sets"]["a"]
+    section["targets"], size["image_size"] = [0.97, 0.98, 0.99], 32
+    assert training.stop_multiples(config, *run, "ddpm") == []  # not asked for
+    section["stop_at_ratio"] = 1.4
+    (at_098, at_099) = training.stop_multiples(config, *run, "ddpm")
+    assert at_098 == [0.98, pytest.approx(1.4 * 136.91 / 16.07)]
+    assert at_099 == [0.99, pytest.approx(1.4 * 1634.93 / 60.27)]  # the larger of two
+    assert training.stop_multiples(config, *run, "ddpm_from_noise") == [at_098, at_099]
+    assert training.method_result(config, *run, "ddpm", "8") == {
+        "method": "results/training/single_image/a/score_embedding/seed8/result.json"
+    }
+    for model in ("score_embedding", "dsm"):
+        assert training.method_result(config, *run, model, "8") == {}
+    assert training.stop_multiples(config, "ablation_single_image", "a", "ddpm") == []
+    section["images"] = [0, 1, 2]  # of three images together other targets were published
+    assert training.stop_multiples(config, *run, "ddpm") == []
+    section["images"], section["models"] = [0], ["dsm", "ddpm"]
+    assert training.stop_multiples(config, *run, "ddpm") == []  # nothing to compare with
+
+
+def test_a_calibration_gets_what_a_step_depends_on(config):
+    assert training.calibrations(config) == [
+        f"results/training/calibration/{name}.tsv" for name in "ab"
+    ]
+    assert training.calibration_images(config, "a") == "results/a/seed8/images.npz"
+    given = training.calibration_params(config, "a")
+    assert given["models"] == ["score_embedding", "ddpm"]
+    assert given["run"] == {"experiment": "single_image", "dataset": "a", "image_size": 16}
+    assert set(given["training"]["single_image"]) == set(training.STEP_KEYS)
+    assert "budget" not in given["training"] and given["training"]["calibration"]["repeats"] == 5
+    names = {file.stem for file in training.calibration_files(config)}
+    assert names == {"score_embedding", "noise_prediction"}
 
 
 def test_results_of_every_experiment(config):
@@ -134,8 +176,9 @@ def test_main_experiments_take_part_in_the_ablation(config):
 
 def test_tables_and_figures_of_what_is_run(config):
     tables = training.tables(config)
-    assert set(tables) == {"training", "quality", "ablation"}
-    assert tables["training"].options == {"baseline": "ddpm"}
+    assert set(tables) == {"training", "seconds_per_step", "quality", "ablation"}
+    assert tables["training"].options == {"baselines": ["ddpm", "ddpm_from_noise"]}
+    assert tables["training"].inputs["calibrations"] == training.calibrations(config)
     assert tables["training"].targets == ("single_image", "budget")
     figures = training.figures(config)
     curves = figures["frechet_against_seconds"].inputs["curves"]

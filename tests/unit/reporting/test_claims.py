@@ -287,6 +287,26 @@ def test_both_metrics_and_both_baselines_have_rows_of_their_own():
     assert np.isnan(rows.high["ssim_global", "ddpm_from_noise"])
 
 
+def test_several_seeds_of_an_image_are_no_further_images():
+    runs = [
+        training(image=0, speedups=(29.0, 30.0, 99.0)),
+        training(image=1, speedups=(31.0, 32.0, 33.0)),
+    ]
+    (row,) = speedups(pd.concat(runs)).to_dict("records")
+    expected = median_interval([30.0, 32.0])
+    found = [row[name] for name in ("measured_value", "low", "high")]
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+
+
+def test_claims_of_three_images_are_judged_by_runs_on_three():
+    three = training(image="0+1+2", target_ssim=0.95, speedups=(3.2, 3.3, 3.4))
+    one = training(image="0", target_ssim=0.95, speedups=(13.0, 13.5, 14.0))
+    table = claims_table(solvers(), pd.concat([three, one]))
+    rows = table[table.evidence == "results/tables/training.tsv"].set_index("paper_value")
+    assert rows.measured_value.to_dict() == {"13.45x": 13.5, "3.32x": 3.3}
+    assert set(rows.verdict) == {"reproduced"}
+
+
 def test_runs_are_paired_by_image_too():
     first = training(image="a", missed=[0, 1, 2], stopped=[0, 1, 2])
     second = training(image="b")

@@ -224,7 +224,7 @@ LOADER = {
     "store_mb": 10,
     "source": "photos",
     "file_size": 16,
-    "seed": 0,
+    "random_seed": 0,
 }
 
 

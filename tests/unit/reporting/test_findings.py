@@ -5,17 +5,28 @@ import pytest
 
 from crosskrylov.reporting.figures import seconds, training
 from crosskrylov.reporting.figures.studies import (
+    companion_stencil,
     convergence,
     diversity,
     downstream,
+    engine_speed,
     error_budget,
+    frontier,
+    image_orders,
     likeness,
+    loader,
     projection_residuals,
+    recycling,
+    sampler_orders,
+    seconds_per_image,
     seed_choice,
     subspace_dimension,
     system_summary,
+    theory,
     time_to_residual,
+    unrefined,
     warm_start,
+    where_it_pays,
 )
 
 ORIGIN = {"dataset": "toy", "image_size": 8, "seed": 0}
@@ -118,7 +129,171 @@ def varied(beyond):
     )
 
 
+def between(name, value, spread):
+    """Return a value and its interval under the names of a table's columns."""
+    return {name: value, f"{name}_low": value / spread, f"{name}_high": value * spread}
+
+
+def marches(spread, **speedups):
+    rest = {"study": "trajectory", "family": "krylov", "image_size": 8, "dataset": "toy"}
+    return pd.DataFrame(
+        {"solver": name, **rest, **between("speedup_vs_spsolve", value, spread)}
+        for name, value in ({"spsolve": 1.0} | speedups).items()
+    )
+
+
+def grid_points(*ratios, spread=1.1):
+    found = pd.DataFrame(between("seconds_vs_unprojected", ratio, spread) for ratio in ratios)
+    return found.assign(varied="grid")
+
+
+def recycled(products, seconds, spread):
+    table = pd.DataFrame([between("seconds_vs_warm_bicgstab", seconds, spread)])
+    way = {"recycle": "images", "solver": "a", "preconditioner": "none", "start": "zero"}
+    return table.assign(products_vs_warm_bicgstab=products, **ORIGIN, **way)
+
+
+def ends(alone):
+    values = [("solved", True, None, 0.1), ("alone", False, 3.0, alone)]
+    return rows("solver states_tolerance n_seeds score_error", *values, step=9)
+
+
+def floors(*held):
+    values = [(m, share) for m, share in zip((4, 8), held)]
+    constant = {"statement": "floor", "predicted": 0.1, "measured": 0.2, "n_targets": 3}
+    return rows("dimension holds", *values, **constant)
+
+
+def spectra(start, projected):
+    values = [("start", start), ("start", 1 - start), ("projected", projected)]
+    return rows("stage energy", *values, ("projected", 1 - projected), step=9)
+
+
+def counts(*largest):
+    values = [(f"toy{n}", n, value) for n, value in zip((8, 16), largest)]
+    constant = {"statement": "gmres", "predicted": 9.0, "holds": 1.0, "n_targets": 3}
+    return rows("dataset image_size measured", *values, **constant)
+
+
+def companion(difference, finite=True):
+    values = [(1, difference), (9, 2 * difference)]
+    constant = {"variant": "wrapped_rows", "region": "all", "finite": finite}
+    return rows("step difference_mean", *values, **constant)
+
+
+def image_pairs(cell, node):
+    values = [("cell", cell, cell - 0.1, cell + 0.1), ("node", node, node - 0.1, node + 0.1)]
+    constant = {"varied": "h", "quantity": "solution", "region": "all", "setting": 1}
+    return rows("pixel order low high", *values, boundary="reflecting", **constant)
+
+
+def rates(fly, cached, spread=1.1):
+    values = [("on_the_fly", fly), ("stored_cached", cached)]
+    table = rows("scores images_per_second", *values, workers=1, size=8)
+    rate = table.images_per_second
+    return table.assign(low=rate / spread, high=rate * spread)
+
+
+def engines(spread, **speedups):
+    values = [(name, value, value / spread, value * spread) for name, value in speedups.items()]
+    columns = "engine speedup_vs_spsolve speedup_low speedup_high"
+    return rows(columns, *values, size=8, workers=1, n_images=2)
+
+
+def sharing(gain, spread=1.1):
+    table = pd.DataFrame([{"gain_vs_baseline": gain, "gain_low": gain / spread}])
+    place = {"family": "darcy", "size": 8, "parameter": 1, "condition": 10.0, "similarity": 0.5}
+    return table.assign(gain_high=gain * spread, solver="lu_of_one", shares=True, **place)
+
+
+def at_ten(**errors):
+    """Errors that fall like 1/n, by sampler, known on both sides of ten evaluations."""
+    values = [(name, n, error / n) for name, error in errors.items() for n in (8, 12)]
+    return rows("sampler function_evaluations error", *values)
+
+
+def lost(**errors):
+    """Round trips of 50 steps in single precision."""
+    values = [(name, error) for name, error in errors.items()]
+    return rows("sampler error", *values, steps=50, precision="float32", direction="noise")
+
+
 CASES = {
+    "seconds_per_image": (
+        seconds_per_image.finding,
+        (marches(1.1, fast_one=10.0), "fast one, 90 % below SpSolve"),
+        (marches(1.1, slow_one=0.5), "Nothing is faster"),
+    ),
+    "seconds_per_image undecided": (
+        seconds_per_image.finding,
+        (marches(1.5, a=10.0, b=9.0), "a, 90 % below SpSolve; intervals overlap with b"),
+        (marches(20.0, a=10.0), "undecided by its interval on toy"),
+    ),
+    "frontier": (
+        frontier.finding,
+        (grid_points(0.5, 0.6, 1.05), "Of 3 choices of seeds and dimension 2 take less time"),
+        (grid_points(2.0, 3.0, 1.05), "none takes less time than the same refinement"),
+    ),
+    "recycling": (
+        recycling.finding,
+        (recycled(2.0, 2.0, 1.1), "1 takes fewer products than warm-started Bi-CGSTAB; in time 1"),
+        (recycled(0.5, 0.5, 3.0), "none takes fewer"),
+    ),
+    "recycling undecided": (
+        recycling.finding,
+        (recycled(0.5, 0.5, 3.0), "none take less, 0 more, 1 undecided"),
+        (recycled(0.5, 0.5, 1.1), "none take less, 1 more, 0 undecided"),
+    ),
+    "unrefined": (
+        unrefined.finding,
+        (ends(12.0), "error is 120 (alone) times"),
+        (ends(0.1), "within 5 % of a solved"),
+    ),
+    "theory_floor": (
+        theory.floor_finding,
+        (floors(1.0, 1.0), "No residual is below the floor"),
+        (floors(1.0, 0.5), "not below the floor that holds where A = P: 100.0% at m = 4 and 50.0%"),
+    ),
+    "theory_spectra": (
+        theory.spectra_finding,
+        (spectra(0.9, 0.6), "wider on 1 of 1 set: energy outside its fullest interval 10% before"),
+        (spectra(0.6, 0.9), "narrower on 1 of 1 set"),
+    ),
+    "theory_iterations": (
+        theory.iterations_finding,
+        (counts(4.0, 4.0), "do not change with the size: 4 at 8² and 4 at 16²"),
+        (counts(4.0, 6.0), "grow from the smallest to the largest size"),
+    ),
+    "companion_stencil": (
+        companion_stencil.finding,
+        (companion(0.5), "moves the scores at steps 1 and 9 by 50% and 100% (wrapped rows)"),
+        (companion(0.5, finite=False), "leaves no finite scores with wrapped rows"),
+    ),
+    "image_orders": (
+        image_orders.finding,
+        (image_pairs(2.0, 1.0), "depends on what a pixel is: 2.00 with a pixel as cell, 1.00"),
+        (image_pairs(1.05, 1.0), "does not clearly depend"),
+    ),
+    "loader": (
+        loader.finding,
+        (rates(1.0, 2.0), "faster than those on the fly in 1 of 1 cases (slower in 0)"),
+        (rates(2.0, 1.0), "in 0 of 1 cases (slower in 1)"),
+    ),
+    "engine_speed": (
+        engine_speed.finding,
+        (engines(1.1, exact=50.0, batched=5.0), "exact 50, batched 5"),
+        (engines(1.1, exact=5.0, batched=50.0), "batched 50, exact 5"),
+    ),
+    "engine_speed undecided": (
+        engine_speed.finding,
+        (engines(3.0, batched=2.0), "undecided somewhere for batched"),
+        (engines(1.1, batched=2.0), "batched 2"),
+    ),
+    "where_it_pays": (
+        where_it_pays.advice,
+        (sharing(2.0), "pays in 1 of 1 cases"),
+        (sharing(0.5), "pays in 0 of 1 cases; it loses in 1"),
+    ),
     "convergence": (
         convergence.finding,
         (orders(0.9, 2.0), "as expected"),
@@ -212,6 +387,19 @@ CASES = {
         (varied(False), "None of the 1 other variants"),
         (varied(True), "lambda = 0.2 (steps to the target SSIM)"),
     ),
+    "sampler_orders": (
+        sampler_orders.sampler_finding,
+        (
+            at_ten(a=1.0, b=4.0, c=9.0),
+            "At 10 evaluations a ends nearest to the flow; the median of 3",
+        ),
+        (at_ten(a=1.0, b=1.1, c=9.0), "a and b end nearest"),
+    ),
+    "inversion": (
+        sampler_orders.inversion_finding,
+        (lost(a=1e-6, b=1e3), "a has lost least (1e-06); more than 0.1: b"),
+        (lost(a=1e-6, b=1e-7), "b has lost least (1e-07)"),
+    ),
     "denoising_strip": (
         training.strip_finding,
         ([{"model": "dsm", "ssim": 0.9}, {"model": "ddpm", "ssim": 0.8}], "DSM ends nearest"),
@@ -245,6 +433,16 @@ def test_means_over_some_seeds_are_hollow_and_counted():
     hollow = [line.get_markerfacecolor() for line in axis.get_lines() if line.get_marker() == "o"]
     assert hollow.count("white") == 1
     assert [text.get_text() for text in axis.texts if len(text.get_text()) == 3] == ["3/3", "2/3"]
+
+
+def test_times_are_those_to_windowed_targets_by_the_calibrated_clock():
+    table = reached(("dsm", True, 5.0), ("ddpm", True, 9.0)).drop(columns="total_seconds")
+    table = table.assign(precompute_seconds=1.0, steps=[10, 20], wall_seconds=99.0)
+    calibrated = table.assign(metric="ssim", seconds_per_step=[0.3, float("nan")])
+    published = calibrated.assign(metric="ssim_global", steps=1)
+    found = training.time_finding(pd.concat([calibrated, published]))
+    # what was not calibrated goes by the clock on the wall
+    assert "DSM in 1 of 1 run (median 4 s), by DDPM in 1 of 1 run (median 100 s)" in found
 
 
 def test_runs_that_were_stopped_are_hollow_and_counted():

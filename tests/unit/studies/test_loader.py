@@ -14,7 +14,7 @@ SMALL = {
     "store_mb": 50,
     "source": "photos",
     "file_size": 24,
-    "seed": 3,
+    "random_seed": 3,
 }
 
 

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from crosskrylov.reporting.figures.layout import grid, outside_legend
+from crosskrylov.reporting.figures.layout import enumerated, grid, headline, label_ends
 from crosskrylov.reporting.figures.register import register
 from crosskrylov.reporting.figures.style import figure_style, palette_for, readable
 
@@ -23,7 +23,11 @@ def finding(table: pd.DataFrame) -> str:
         text = _times(high) if len(group) == 1 else f"{_times(low)} to {_times(high)}"
         parts[f"{readable(engine)} {text}"] = high
     ordered = sorted(parts, key=parts.get, reverse=True)
-    return f"Times as fast as assembly + SpSolve: {', '.join(ordered)}"
+    words = f"Times as fast as assembly + SpSolve: {', '.join(ordered)}"
+    unclear = repeated.engine[(repeated.speedup_low <= 1) & (repeated.speedup_high >= 1)].unique()
+    if len(unclear):
+        words += f"; undecided somewhere for {enumerated(readable(name) for name in unclear)}"
+    return words
 
 
 def _times(value: float) -> str:
@@ -37,7 +41,7 @@ def _repeated(table: pd.DataFrame) -> pd.DataFrame:
     return table[table.n_images == table.groupby(keys).n_images.transform("min")]
 
 
-@register("engine_speed")
+@register("engine_speed", question="engine")
 def plot_engine_speed(table: pd.DataFrame) -> plt.Figure:
     """Milliseconds per image and speed-up against the image size, a line per engine."""
     engines = list(dict.fromkeys(table.engine))
@@ -45,7 +49,7 @@ def plot_engine_speed(table: pd.DataFrame) -> plt.Figure:
     repeated = _repeated(table)
     streamed = table.drop(repeated.index)
     with figure_style():
-        figure, axes = grid(1, 2, height=3.4)
+        figure, axes = grid(1, 2, height=2.9)
         columns = (
             ("ms_per_image", "low", "high"),
             ("speedup_vs_spsolve", "speedup_low", "speedup_high"),
@@ -60,14 +64,14 @@ def plot_engine_speed(table: pd.DataFrame) -> plt.Figure:
                 label = (
                     readable(engine) if workers == 1 else f"{readable(engine)}, {workers} workers"
                 )
-                axis.errorbar(
-                    group["size"], y, np.maximum(reach, 0), fmt="o-" if workers == 1 else "s--",
-                    color=colours[engine], capsize=2, mfc="none", label=label,
-                )  # fmt: skip
+                colour, form = colours[engine], "o-" if workers == 1 else "s--"
+                reach = np.maximum(reach, 0)
+                axis.plot(group["size"], y, form, color=colour, mfc="none", lw=1.2, label=label)
+                axis.errorbar(group["size"], y, reach, fmt="none", ecolor=colour, capsize=2)
             for row in streamed.itertuples():
                 axis.plot(
                     row.size, getattr(row, value), "*", ms=8, color=colours[row.engine],
-                    label=f"{readable(row.engine)}, {row.n_images:,} images",
+                    label="_",
                 )  # fmt: skip
             sizes = sorted(set(table["size"]))
             axis.set(xscale="log", yscale="log", xlabel="image side (pixels)")
@@ -75,6 +79,14 @@ def plot_engine_speed(table: pd.DataFrame) -> plt.Figure:
             axis.minorticks_off()
         axes[0][0].set_ylabel("milliseconds per image, end to end")
         axes[0][1].set_ylabel("speed-up over assembly + SpSolve")
-        figure.suptitle(finding(table), fontsize="medium")
-        outside_legend(figure, axes[0][0])
+        stars = enumerated(f"{n:,}" for n in sorted(streamed.n_images.unique()))
+        headline(
+            figure,
+            finding(table),
+            "Photographs, from pixels to scores on disk, beside a march with SpSolve on the "
+            "same clock. Medians, bars: 95 % intervals"
+            + (f"; stars: streamed runs of {stars} images." if stars else "."),
+        )
+        for axis in axes[0]:
+            label_ends(axis)
     return figure

@@ -3,40 +3,67 @@
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from crosskrylov.reporting.figures.layout import grid, outside_legend, panels
+from crosskrylov.reporting.figures.layout import (
+    described_sets,
+    grid,
+    headline,
+    outside_legend,
+    panels,
+    place_labels,
+)
 from crosskrylov.reporting.figures.register import register
-from crosskrylov.reporting.figures.style import figure_style, palette_for, readable
+from crosskrylov.reporting.figures.style import GREY, figure_style, palette_for, readable
 
 _MILLI = 1e3
+_MARKERS = "Dsv^P*X"  # of what does without seeds
 
 
-@register("frontier")
+@register("frontier", question="projection")
 def plot_frontier(table: pd.DataFrame) -> plt.Figure:
-    """Work per system, and score error while the tolerance varies, against seconds; a row per set.
-
-    The title says how the fastest point of the grid compares with the refinement alone, by the
-    interval of their ratio.
-    """
+    """Work per system, and score error by tolerance, against seconds; a row per image set."""
     sets = panels(table, "image_size", "dataset")
     projections = list(dict.fromkeys(table[table.n_seeds.notna()].solver))
     references = list(dict.fromkeys(table[table.n_seeds.isna()].solver))
-    colours = palette_for([*projections, *references])
+    colours = palette_for(projections) | dict.fromkeys(references, GREY)
+    markers = dict.fromkeys(projections, "o") | dict(zip(references, _MARKERS))
     with figure_style():
         figure, axes = grid(len(sets), 2, height=3.4)
         figure.set_figwidth(7.2)
         for (left, right), (size, dataset) in zip(axes, sets):
             chosen = table[(table.dataset == dataset) & (table.image_size == size)]
-            _work(left, _mean(chosen[chosen.varied.isin(["grid", "reference"])]), colours)
+            _work(left, _mean(chosen[chosen.varied.isin(["grid", "reference"])]), colours, markers)
             left.set_title(f"{dataset}: {size}²", loc="left")
-            _errors(right, chosen, colours)
+            _errors(right, chosen, colours, markers)
             for axis in (left, right):
                 axis.set(xscale="log", xlabel="milliseconds per image (windows)")
             left.set_yscale("log")
             left.set_ylabel("work per system\n(products with A)")
             right.set_ylabel("score error (relative 2-norm)")
-        figure.suptitle(_finding(table), size="medium")
-        outside_legend(figure, axes[0][0], 4)
+        headline(
+            figure,
+            finding(table),
+            f"{described_sets(table)}. Left: each point a number of seeds and a dimension (written "
+            "at the right for the fastest and for the least work; c: until converged); bars: 95 % "
+            "intervals; grey: without seeds. Right: lines over tolerances.",
+        )
+        outside_legend(figure, axes[0], 4)
+        figure.draw_without_rendering()  # the labels ask for the layout
+        for axis, (size, dataset) in zip(axes[:, 0], sets):
+            chosen = table[(table.dataset == dataset) & (table.image_size == size)]
+            _label(axis, _mean(chosen[chosen.varied == "grid"]), colours)
     return figure
+
+
+def _label(axis, points, colours) -> None:
+    """Write seeds and dimension of the fastest point and the one of least work of each solver."""
+    ends = []
+    for solver, group in points.groupby("solver", sort=False):
+        for k in sorted({group.seconds_per_image.idxmin(), group.products_per_system.idxmin()}):
+            point = group.loc[k]
+            place = (_MILLI * point.seconds_per_image, point.products_per_system)
+            x, y = axis.transData.transform(place)
+            ends.append((y, x, _seeds(point.n_seeds, point.dimension), colours[solver]))
+    place_labels(axis, ends)
 
 
 def _mean(table: pd.DataFrame) -> pd.DataFrame:
@@ -46,30 +73,21 @@ def _mean(table: pd.DataFrame) -> pd.DataFrame:
     return table.groupby(keys, sort=False, dropna=False)[values].mean().reset_index()
 
 
-def _work(axis, points, colours) -> None:
+def _work(axis, points, colours, markers) -> None:
     projected = points[points.n_seeds.notna()]
     for solver, group in projected.groupby("solver", sort=False):
         _bars(axis, group, color=colours[solver], label=readable(solver))
-        ends = (group.seconds_per_image.idxmin(), group.seconds_per_image.idxmax())
-        for index in {*ends, group.products_per_system.idxmin()}:
-            point = group.loc[index]
-            place = (_MILLI * point.seconds_per_image, point.products_per_system)
-            _annotate(axis, _seeds(point.n_seeds, point.dimension), place, colours[solver])
     for solver, group in points[points.n_seeds.isna()].groupby("solver", sort=False):
         style = {"color": colours[solver], "label": readable(solver)}
         if group.products_per_system.isna().all():  # no product with A: a line at its seconds
             axis.axvline(_MILLI * group.seconds_per_image.iloc[0], ls="--", lw=1, **style)
         else:
-            _bars(axis, group, marker="D", ms=5, **style)
+            _bars(axis, group, marker=markers[solver], ms=5, **style)
 
 
 def _seeds(n_seeds, dimension) -> str:
     m = "c" if dimension == "converged" else f"{float(dimension):.0f}"
     return f"{n_seeds:.0f}, {m}"
-
-
-def _annotate(axis, text, place, colour) -> None:
-    axis.annotate(text, place, xytext=(3, 2), textcoords="offset points", size=6, color=colour)
 
 
 def _bars(axis, group, **style) -> None:
@@ -80,7 +98,7 @@ def _bars(axis, group, **style) -> None:
     axis.errorbar(seconds, group.products_per_system, xerr=reach if known else None, **style)
 
 
-def _errors(axis, table, colours) -> None:
+def _errors(axis, table, colours, markers) -> None:
     """Draw a line per solver over its tolerances, of those that vary it where some do."""
     base = table[table.varied.isin(["grid", "reference"])].iloc[0]
     table = table[(table.start == base.start) & (table.density == base.density)]
@@ -90,27 +108,27 @@ def _errors(axis, table, colours) -> None:
         for key, group in table.groupby(keys, sort=False, dropna=False)
     ]
     most = max(len(line) for _, line in lines)
-    for (solver, n_seeds, dimension), line in lines:
+    for (solver, *_), line in lines:
         if len(line) < most:
             continue
         seconds = _MILLI * line.seconds_per_image
         style = {"color": colours[solver], "lw": 0.8, "ms": 3}
-        axis.plot(seconds, line.score_error, "o-" if pd.notna(n_seeds) else "D-", **style)
-        if pd.notna(n_seeds):
-            place = (seconds.iloc[0], line.score_error.iloc[0])
-            _annotate(axis, _seeds(n_seeds, dimension), place, colours[solver])
+        style |= {"marker": markers[solver], "label": readable(solver)}
+        axis.plot(seconds, line.score_error, **style)
     axis.set_ylim(0, 1.2 * table.score_error.max())
 
 
-def _finding(table: pd.DataFrame) -> str:
+def finding(table: pd.DataFrame) -> str:
     """Return what the intervals of the ratios to the refinement alone say, over all sets."""
-    grid_rows = table[(table.varied == "grid") & table.seconds_vs_unprojected.notna()]
-    if grid_rows.empty or grid_rows.seconds_vs_unprojected_low.isna().any():
-        return "Projection over its choices"
-    n_points = len(grid_rows)
-    faster = int((grid_rows.seconds_vs_unprojected_high < 1).sum())
-    slower = int((grid_rows.seconds_vs_unprojected_low > 1).sum())
+    ratios = table[(table.varied == "grid") & table.seconds_vs_unprojected.notna()]
+    if ratios.empty or ratios.seconds_vs_unprojected_low.isna().any():
+        return "Projection over its choices, timed without intervals"
+    n_points = len(ratios)
+    faster = int((ratios.seconds_vs_unprojected_high < 1).sum())
+    slower = int((ratios.seconds_vs_unprojected_low > 1).sum())
+    undecided = n_points - faster - slower
     return (
-        f"Of {n_points} points {faster} take less time than the same refinement without "
-        f"projection, {slower} more, {n_points - faster - slower} undecided"
+        f"Of {n_points} choices of seeds and dimension {faster or 'none'} "
+        f"{'takes' if faster < 2 else 'take'} less time than the same refinement without "
+        f"projection, {slower} more, {undecided} undecided"
     )

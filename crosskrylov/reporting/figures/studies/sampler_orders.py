@@ -17,6 +17,8 @@ from crosskrylov.reporting.figures.style import figure_style, palette_for, reada
 
 #: Number of evaluations that the headline speaks of.
 _FEW = 10
+#: Samplers whose errors differ by less than this factor are named together.
+_LEADS = 1.25
 #: RMS from which a round trip counts as lost, for images in [-1, 1] and noise of variance one.
 _LOST = 0.1
 _TRIPS = {"image": "image → noise → image", "noise": "noise → image → noise"}
@@ -101,21 +103,24 @@ def _over_runs(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 
 def sampler_finding(table: pd.DataFrame) -> str:
     """Return who errs least at few evaluations, and how far the median sampler is from it."""
-    counts = table.groupby("sampler").function_evaluations
-    near = counts.transform(lambda made: _nearest(made.to_numpy()))
-    at = table[(table.function_evaluations == near) & near.between(_FEW / 1.5, _FEW * 1.5)]
-    if at.sampler.nunique() < 2:
+    errors = {sampler: _at_few(line) for sampler, line in table.groupby("sampler", sort=False)}
+    ordered = pd.Series(errors, dtype=float).dropna().sort_values()
+    if len(ordered) < 2:
         return f"Too few samplers ran at about {_FEW} evaluations to compare them"
-    ordered = at.set_index("sampler").error.sort_values()
+    nearest = [readable(name) for name in ordered.index[ordered <= _LEADS * ordered.iloc[0]]]
     times = _times(ordered.median() / ordered.iloc[0])
     return (
-        f"At about {_FEW} evaluations {readable(ordered.index[0])} ends nearest to the flow; the "
-        f"median of {len(ordered)} samplers ends {times} as far"
+        f"At {_FEW} evaluations {enumerated(nearest)} end{'s' if len(nearest) == 1 else ''} "
+        f"nearest to the flow; the median of {len(ordered)} samplers ends {times} as far"
     )
 
 
-def _nearest(made: np.ndarray) -> int:
-    return made[np.abs(np.log(made / _FEW)).argmin()]
+def _at_few(line: pd.DataFrame) -> float:
+    """Return the error at `_FEW` evaluations, interpolated in logarithms; NaN outside."""
+    line = line.sort_values("function_evaluations")
+    made, errors = line.function_evaluations.to_numpy(float), line.error.to_numpy(float)
+    between = np.interp(np.log(_FEW), np.log(made), np.log(errors), left=np.nan, right=np.nan)
+    return float(np.exp(between))
 
 
 def _times(ratio: float) -> str:

@@ -1,12 +1,11 @@
 """A map of where sharing between similar matrices pays, and the advice that it supports."""
 
-import textwrap
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.colors import LogNorm
 
+from crosskrylov.reporting.figures.layout import headline, outside_legend
 from crosskrylov.reporting.figures.register import register
 from crosskrylov.reporting.figures.style import PAGE_WIDTH, figure_style, palette_for, readable
 
@@ -22,15 +21,8 @@ KINDS = {
     "galerkin": "solutions",
     "pod": "solutions",
 }
-_SHORT = {
-    "a factorisation": "LU",
-    "recycled directions": "recycled",
-    "one Krylov space": "one space",
-    "several Krylov spaces": "joint space",
-    "solutions": "solutions",
-}
-#: Height of a mark's label above it, in points: families that may lie close do not share a side.
-_LABEL = {"equation": -12, "helmholtz": -13}
+#: Where a mark's label stands, in points: families that may lie close do not share a side.
+_LABELS = {"equation": (0, -9), "helmholtz": (-11, 0), "darcy": (11, 0)}
 _MARKERS = {"equation": "o", "darcy": "s", "convection_diffusion": "D", "helmholtz": "^"}
 
 
@@ -87,42 +79,45 @@ def _region(best, pays) -> str:
     return found
 
 
-@register("where_it_pays")
+@register("where_it_pays", question="sharing")
 def plot_where_it_pays(table: pd.DataFrame) -> plt.Figure:
     """Gain by distance from the mean and condition; gain by kind of sharing."""
     best = best_shared(table)
+    colours = palette_for(dict.fromkeys(KINDS.values()))
     shared = table[table.shares.astype(bool) & table.gain_vs_baseline.notna()]
     shared = shared.assign(delta=1 / shared.similarity - 1)
     reach = max([2.0, *best.gain_vs_baseline, *(1 / best.gain_vs_baseline)])
     norm = LogNorm(1 / reach, reach)
     with figure_style():
-        figure, axes = plt.subplots(1, 2, figsize=(PAGE_WIDTH * 1.25, 4.4))
-        _map(figure, axes[0], best, norm)
-        _by_kind(axes[1], shared)
+        figure, axes = plt.subplots(1, 2, figsize=(PAGE_WIDTH, 4.2))
+        _map(figure, axes[0], best, norm, colours)
+        _by_kind(axes[1], shared, colours)
         first = table.iloc[0]
-        figure.suptitle(
-            textwrap.fill(advice(table), 105)
-            + f"\n{int(first.n_systems)} systems a family, relative residual "
-            f"{float(first.tolerance):.0e}; δ: mean distance from the mean matrix, "
-            "$\\|(A_i - M) M^{-1}\\|_2$",
-            fontsize="medium",
+        headline(
+            figure,
+            advice(table),
+            f"{int(first.n_systems)} systems a family, relative residual "
+            f"{float(first.tolerance):.0e}. δ: mean of ‖(A − M)M⁻¹‖₂, M the mean matrix. "  # noqa: RUF001
+            "Left: gain of the fastest way to share, in the colour of what it shares, hollow where "
+            "its 95 % interval holds 1. Right: bars are 95 % intervals.",
         )
+        outside_legend(figure, axes, 5)
     return figure
 
 
-def _map(figure, axis, best, norm):
+def _map(figure, axis, best, norm, colours):
     for family, group in best.groupby("family", sort=False):
         for _, row in group.iterrows():
             sure = not row.gain_low <= 1 <= row.gain_high
             colour = plt.get_cmap("PuOr")(norm(row.gain_vs_baseline))
             axis.plot(
                 row.delta, row.condition, _MARKERS.get(family, "P"),
-                mfc=colour if sure else "none", mec="0.2", mew=0.6, ms=9,
+                mfc=colour if sure else "none", mec="0.2", mew=0.6, ms=7,
             )  # fmt: skip
             axis.annotate(
-                f"{row.gain_vs_baseline:.2g} {_SHORT[row.kind]}", (row.delta, row.condition),
-                fontsize=6, xytext=(0, _LABEL.get(family, 7)), textcoords="offset points",
-                ha="center",
+                f"{row.gain_vs_baseline:.2g}", (row.delta, row.condition), fontsize=6.5,
+                xytext=_LABELS.get(family, (0, 9)), textcoords="offset points",
+                ha="center", va="center", color=colours[row.kind],
             )  # fmt: skip
         axis.plot([], [], _MARKERS.get(family, "P"), color="0.5", label=readable(family))
     axis.set(
@@ -130,16 +125,18 @@ def _map(figure, axis, best, norm):
         ylabel="condition number (2-norm)", title="best shared method: gain",
     )  # fmt: skip
     axis.margins(0.12)
-    axis.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2)
-    figure.colorbar(
-        plt.cm.ScalarMappable(norm, "PuOr"), ax=axis, label="gain over the best without sharing"
+    ticks = [k * 10.0**n for n in range(-3, 4) for k in (1, 2, 5)]
+    bar = figure.colorbar(
+        plt.cm.ScalarMappable(norm, "PuOr"),
+        ax=axis,
+        ticks=[tick for tick in ticks if norm.vmin <= tick <= norm.vmax],
+        format="%g",
     )
+    bar.minorticks_off()
 
 
-def _by_kind(axis, shared):
-    kinds = list(dict.fromkeys(KINDS.values()))
-    colours = palette_for(kinds)
-    for kind in kinds:
+def _by_kind(axis, shared, colours):
+    for kind in colours:
         group = shared[shared.solver.map(KINDS) == kind]
         if group.empty:
             continue
@@ -156,4 +153,3 @@ def _by_kind(axis, shared):
         xscale="log", yscale="log", xlabel="distance from the mean matrix δ",
         ylabel="gain over the best without sharing", title="by what is shared",
     )  # fmt: skip
-    axis.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2)
