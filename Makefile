@@ -78,6 +78,7 @@ redraw: $(STAMP) ## draw the figures of docs/results/ again from its tables, num
 
 numbers: $(STAMP) ## write the measured numbers of README and docs again from docs/results/tables
 	$(BIN)/python -m crosskrylov.reporting.numbers
+	$(BIN)/python -m crosskrylov.reporting.papers_page
 
 demo: $(STAMP) ## one picture of the whole idea: results/demo.png
 	OMP_NUM_THREADS=1 $(BIN)/python -m crosskrylov demo -o results/demo.png

@@ -1,6 +1,6 @@
 """Medians of repeated times, and of ratios of times, with intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -79,3 +79,25 @@ def ratio_interval(
         )
     with np.errstate(divide="ignore", invalid="ignore"):
         return median_interval(numerators / denominators, level)
+
+
+def order_interval(groups: Iterable[tuple[Sequence[float], Sequence[float]]]) -> Interval:
+    """Return an observed order of convergence: the median over independent groups of runs.
+
+    The order of a group is minus the slope of log error against log evaluations. 2^order, the
+    factor by which the error falls where the evaluations double, is what gets `median_interval`.
+
+    Parameters
+    ----------
+    groups : iterable of (sequence, sequence)
+        Evaluations and errors; a group of a single number of evaluations, or with an error of zero,
+        has no order.
+    """
+    factors = [
+        2.0 ** -np.polyfit(np.log(evaluations), np.log(errors), 1)[0]
+        for evaluations, errors in groups
+        if len(set(evaluations)) > 1 and min(errors) > 0
+    ]
+    if not factors:
+        return Interval(float("nan"), float("nan"), float("nan"))
+    return Interval(*(float(np.log2(value)) for value in median_interval(factors)))

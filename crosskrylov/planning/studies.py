@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from crosskrylov.errors import ConfigError
+from crosskrylov.learning.sampling.registry import sampler_names
 from crosskrylov.planning.dependencies import FOLDER
 from crosskrylov.planning.runs import expand_runs, run_labels, runs
+from crosskrylov.planning.samplers import sampler_files
 from crosskrylov.planning.solvers import baseline_solver, solver_files
 from crosskrylov.runtime.declared import declared_in
 from crosskrylov.studies.index import Study, declared_studies
@@ -260,7 +262,16 @@ def _solver_entries(config: Mapping, study: Study, wildcards: Any) -> list[Mappi
 
 def _files(config: Mapping, study: Study, wildcards: Any) -> list[Path]:
     readers = [module_file(READERS[need]) for need in study.needs if need in READERS]
-    return [study.file, *readers, *solver_files(_solver_entries(config, study, wildcards))]
+    solvers = solver_files(_solver_entries(config, study, wildcards))
+    return [study.file, *readers, *solvers, *_sampler_files(config, study)]
+
+
+def _sampler_files(config: Mapping, study: Study) -> list[Path]:
+    """Return the modules of the samplers that a study's section lists."""
+    lists = [section(config, study.name).get(key) for key in study.samplers_from]
+    return sampler_files(
+        given for named in lists for given in (sampler_names() if named is None else named)
+    )
 
 
 def _solver(config: Mapping, wildcards: Any) -> dict[str, Any]:

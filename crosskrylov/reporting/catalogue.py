@@ -33,6 +33,7 @@ TABLE_CAPTIONS = {
     "ablation": "Variants of score embedding against the published one: mean and range over the "
     "random seeds that reached the target (*n_seeds* of *n_runs*). *Beyond seed spread* is true "
     "where the two ranges do not overlap.",
+    "list": "The papers of the list: what each claims, what was tested here, and a verdict on it.",
     "solvers_by_seed": "Every solver on the same systems, a row per random seed.",
 }
 
@@ -43,6 +44,7 @@ _TABLE_QUESTIONS = {
     "break_even": "speed",
     "engine": "engine",
     "claims": "speed",
+    "list": "samples",
     "seconds_per_step": "training",
     "provenance": "run",
 }

@@ -25,8 +25,10 @@ from crosskrylov.reporting.figures.style import save_figure
 from crosskrylov.reporting.joining import keep_edition, put_together
 from crosskrylov.reporting.numbers import MAPPING
 from crosskrylov.reporting.numbers import main as write_numbers
+from crosskrylov.reporting.papers_page import write_page
 from crosskrylov.reporting.records import same_run
 from crosskrylov.reporting.tables.claims import claims_table, declared_in_configs
+from crosskrylov.reporting.tables.papers import papers_table, tables_read
 from crosskrylov.reporting.tables.writing import write_table
 from crosskrylov.runtime.files import atomic_folder, read_json, read_tsv, write_json
 from crosskrylov.runtime.provenance import machine, revision
@@ -133,6 +135,7 @@ def keep_part(
             _copy(results / "config.yaml", folder / entry["configuration"])
         put_together(folder, parts | {part: entry}, part)
         _judge_claims(folder, [*parts.values(), entry])
+        _judge_papers(folder)
         _remove_unowned(folder, previous, [entry, *parts.values()])
         names = {Path(name).stem for kind in ("tables", "figures") for name in entry[kind]}
         entry["captions"] = _captions(names | set(entry["left_out"]), manifest, captions)
@@ -287,6 +290,15 @@ def _judge_claims(folder: Path, parts: Iterable[Mapping]) -> None:
         for name in ("solvers", "training", "quality", "clocks")
     )
     write_table(target, claims_table(solvers, *others, declared_in_configs(configs)))
+
+
+def _judge_papers(folder: Path) -> None:
+    """Judge the papers of the list by the tables of all parts together."""
+    target = folder / "tables" / "list.tsv"
+    if target.is_file():
+        files = {name: target.parent / f"{name}.tsv" for name in tables_read()}
+        tables = {name: read_tsv(file) for name, file in files.items() if file.is_file()}
+        write_table(target, papers_table(tables))
 
 
 def _captions(
@@ -462,6 +474,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # the texts quote the snapshot of their own checkout, and no other
     if readme.resolve() != Path("docs/results/README.md").resolve() or not Path(MAPPING).is_file():
         return 0
+    write_page()
     return write_numbers([])
 
 

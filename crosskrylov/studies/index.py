@@ -18,7 +18,8 @@ class Study:
 
     Attributes
     ----------
-    name, tables, figures, needs, reads, timed, torch, solvers, solvers_from, per, join, baseline
+    name, tables, figures, needs, reads, timed, torch, solvers, solvers_from, samplers_from,
+    per, join, baseline
         What it declares, see `crosskrylov.studies.register.register`.
     module, function : str
         Where its function is.
@@ -41,6 +42,7 @@ class Study:
     torch: bool = False
     solvers: tuple[str, ...] = ()
     solvers_from: str | None = None
+    samplers_from: tuple[str, ...] = ()
     per: str | None = None
     join: str | None = None
     baseline: bool = False

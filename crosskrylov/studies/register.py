@@ -14,6 +14,7 @@ def register(
     torch: bool = False,
     solvers: Sequence[str] = (),
     solvers_from: str | None = None,
+    samplers_from: Sequence[str] = (),
     per: str | None = None,
     join: str | None = None,
     baseline: bool = False,
@@ -50,6 +51,8 @@ def register(
         Key of its section that names solvers: "method" (beside "options"), a mapping of
         {"method", "options"} by name, or a list of names among the configured ones, null for all
         of them (the study then needs "solvers", and gets these).
+    samplers_from : sequence of str
+        Keys of its section that list samplers, null for all of them: their modules re-run it.
     per : {"solver"}, optional
         One job per solver of the key ``solvers`` of its section, null for all that are configured.
     join : str, optional

@@ -9,11 +9,14 @@ OUTPUTS: results/{images}/seed{seed}/studies/{table}.tsv, joined to results/tabl
 """
 
 from crosskrylov.planning.studies import parts_by_solver, studies_on, study_rules, table_file
+from crosskrylov.reporting.tables.papers import PAPERS_FILE, tables_read
 
 for study in studies_on(config):
     add_targets("solvers", [f"results/tables/{table}.tsv" for table in study.tables])
 for name in PRODUCTS.figures:
     add_targets("solvers", [f"results/figures/{name}.svg", f"results/figures/{name}.png"])
+if {table for study in studies_on(config) for table in study.tables} & set(tables_read()):
+    add_targets("tables", "results/tables/list.tsv")
 add_targets(
     "export_systems",
     expand_runs("results/systems/{images}-seed{seed}", study_sets(config, "export")),
@@ -144,6 +147,32 @@ rule plot_study:
         caption=lambda wildcards: PRODUCTS.figures[wildcards.figure].caption,
     script:
         "../scripts/plot_study.py"
+
+
+rule list_table:
+    """Set the papers of the list against what was measured."""
+    input:
+        tables=lambda wildcards: [path for name in tables_read() for path in made_table(name)],
+        papers=code_file(PAPERS_FILE),
+        library=code("list_table.py"),
+    output:
+        table=report(
+            "results/tables/list.tsv",
+            caption="../report/study_table.rst",
+            category="Summary",
+            labels={"table": "papers of the list"},
+        ),
+    log:
+        "results/logs/list_table.log",
+    benchmark:
+        "results/benchmarks/list_table.tsv"
+    localrule: True
+    conda:
+        "../../envs/numerics.yaml"
+    params:
+        caption="The papers of the list: what each claims, what was tested here, and a verdict on that.",
+    script:
+        "../scripts/list_table.py"
 
 
 rule export_study_systems:

@@ -9,6 +9,7 @@ there, and so does the reference.
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -66,6 +67,24 @@ def flow_solution(
         atol=tolerance,
     )
     return [torch.as_tensor(y).reshape(start.shape).to(start.device) for y in path.y.T]
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """Where a sampler ended, less where the flow does.
+
+    Attributes
+    ----------
+    difference : tensor, shape (B, C, H, W), float64
+    evaluations : int
+        Network evaluations that were made.
+    setup_evaluations : int
+        Those made once for all samples, on batches of their own.
+    """
+
+    difference: torch.Tensor
+    evaluations: int
+    setup_evaluations: int
 
 
 class ExactReference:
@@ -126,7 +145,31 @@ class ExactReference:
         seed: int = 0,
     ) -> tuple[torch.Tensor, int]:
         """Return what a sampler makes of the starting points, and its number of evaluations."""
+        made, model = self._drawn(sampler_choice(sampler), evaluations, dtype, seed)
+        return made, model.evaluations
+
+    def deviation(
+        self, sampler: str | Mapping | SamplerChoice, evaluations: int, dtype=torch.float64
+    ) -> "Deviation":
+        """Return how far a sampler ends from the flow, for each of the starting points.
+
+        Raises
+        ------
+        ConfigError
+            For a stochastic sampler: it follows no solution of the flow.
+        """
         choice = sampler_choice(sampler)
+        facts = declared_samplers()[choice.method].facts
+        if facts["stochastic"]:
+            raise ConfigError(
+                f"Sampler {choice.method!r} is stochastic: it has no discretisation error against "
+                "the probability flow."
+            )
+        found, model = self._drawn(choice, evaluations, dtype, 0)
+        difference = found.double() - self.solution(facts.get("ends", "zero"))
+        return Deviation(difference, model.evaluations, model.setup_evaluations)
+
+    def _drawn(self, choice: SamplerChoice, evaluations: int, dtype: torch.dtype, seed: int):
         facts = declared_samplers()[choice.method].facts
         # just the levels that a scheduler of diffusers visits: it must end where the reference does
         model = self.model(max(-(-evaluations // facts["evaluations_per_step"]) - 1, 3))
@@ -136,7 +179,7 @@ class ExactReference:
         generator = torch.Generator().manual_seed(seed)
         needs = {"images": self.images.to(dtype)} if "images" in facts.get("needs", ()) else {}
         made = make_sampler(choice)(model, start.to(dtype), evaluations, generator, **needs)
-        return made, model.evaluations
+        return made, model
 
     @staticmethod
     def _starts_at_unit_variance(method: str, model: NoiseModel) -> bool:
@@ -160,15 +203,8 @@ def discretisation_error(
     ConfigError
         For a stochastic sampler: it follows no solution of the flow.
     """
-    facts = declared_samplers()[sampler_choice(sampler).method].facts
-    if facts["stochastic"]:
-        raise ConfigError(
-            f"Sampler {sampler_choice(sampler).method!r} is stochastic: it has no discretisation "
-            "error against the probability flow."
-        )
-    found, made = reference.run(sampler, evaluations, dtype)
-    difference = found.double() - reference.solution(facts.get("ends", "zero"))
-    return float(difference.square().mean().sqrt()), made
+    found = reference.deviation(sampler, evaluations, dtype)
+    return float(found.difference.square().mean().sqrt()), found.evaluations
 
 
 def observed_order(

@@ -58,7 +58,8 @@ BASES = {
 #: Abbreviations, and other words of names that are written otherwise in a figure.
 _ABBREVIATIONS = (
     *("ddpm", "ddim", "dsm", "pndm", "deis", "ssim", "psnr", "pod", "lu", "ilu", "amg", "pds"),
-    *("gmres", "gcrot", "ode", "sde", "rms"),
+    *("gmres", "gcrot", "ode", "sde", "rms", "edict", "bdia", "belm", "ghvb", "lml", "sada"),
+    *("dpm", "dc"),
 )
 _WORDS = {word: word.upper() for word in _ABBREVIATIONS} | {
     "spsolve": "SpSolve",

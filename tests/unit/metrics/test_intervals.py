@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from crosskrylov.errors import DataError
-from crosskrylov.metrics.intervals import median_interval, ratio_interval
+from crosskrylov.metrics.intervals import median_interval, order_interval, ratio_interval
 
 
 @pytest.mark.parametrize("n", [3, 5, 12])
@@ -45,3 +45,12 @@ def test_values_that_are_no_times_are_refused(values):
 def test_unpaired_repeats_are_refused():
     with pytest.raises(DataError, match="found 3 of one and 2 of the other"):
         ratio_interval([1, 2, 3], [1, 2])
+
+
+def test_order_is_the_slope_of_every_group_with_an_interval_between_groups():
+    made = np.array([10, 20, 40])
+    found = order_interval((made, 5.0 / made**order) for order in (1.9, 2.0, 2.1))
+    assert found.median == pytest.approx(2)
+    assert found.low < 1.95 and found.high > 2.05
+    assert np.isnan(order_interval([(made, 5.0 / made)]).low)  # a single group has no interval
+    assert np.isnan(order_interval([([10], [1.0]), (made, 0.0 * made)]).median)

@@ -3,9 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from crosskrylov.equation.exact import exact_log_density
+from crosskrylov.learning.sampling.reference import ExactReference
 from crosskrylov.planning.studies import FIGURES_FOLDER
 from crosskrylov.reporting.figures.layout import grid, headline, label_ends, spread
 from crosskrylov.reporting.figures.studies.engine_speed import finding
@@ -40,6 +42,12 @@ from crosskrylov.studies.likeness import likeness_correlation, likeness_pairs, s
 from crosskrylov.studies.loader import loader_rates
 from crosskrylov.studies.projection_residuals import projection_residuals
 from crosskrylov.studies.recycling import recycling
+from crosskrylov.studies.sampler_orders import (
+    inversion_errors,
+    inversion_table,
+    order_table,
+    sampler_errors,
+)
 from crosskrylov.studies.subspace_dimension import subspace_dimension
 from crosskrylov.studies.system_summary import system_summary
 from crosskrylov.studies.theory import theory
@@ -146,7 +154,20 @@ def map_table(gains=((4.0, 0.5), (2.0, 0.6), (0.5, 0.7)), spread=1.1):
     return pd.DataFrame(rows)
 
 
+def sampler_table(name):
+    """A sampler of every family, and one of them run backwards."""
+    images = torch.sign(torch.randn((4, 1, 4, 4), generator=torch.Generator().manual_seed(1)))
+    if name == "inversion":
+        trips = inversion_errors(images, ["o_belm"], [3, 6], 2, (0.02, 20.0), 0)
+        return inversion_table(trips)
+    reference = ExactReference(images, n_samples=4)
+    samplers = ["ddim", "o_belm", {"method": "kinetic_optimal", "options": {"path": "vp"}}, "ghvb"]
+    return order_table(sampler_errors(reference, samplers, [5, 9], 2), 4)
+
+
 TABLES = {
+    "sampler_orders": lambda: sampler_table("sampler_orders"),
+    "inversion": lambda: sampler_table("inversion"),
     "frontier": frontier_table,
     "recycling": recycling_table,
     "unrefined": unrefined_table,

@@ -17,6 +17,7 @@ from crosskrylov.reporting.figures.studies import (
     loader,
     projection_residuals,
     recycling,
+    sampler_orders,
     seconds_per_image,
     seed_choice,
     subspace_dimension,
@@ -205,6 +206,18 @@ def sharing(gain, spread=1.1):
     return table.assign(gain_high=gain * spread, solver="lu_of_one", shares=True, **place)
 
 
+def at_ten(**errors):
+    """Errors that fall like 1/n, by sampler, known on both sides of ten evaluations."""
+    values = [(name, n, error / n) for name, error in errors.items() for n in (8, 12)]
+    return rows("sampler function_evaluations error", *values)
+
+
+def lost(**errors):
+    """Round trips of 50 steps in single precision."""
+    values = [(name, error) for name, error in errors.items()]
+    return rows("sampler error", *values, steps=50, precision="float32", direction="noise")
+
+
 CASES = {
     "seconds_per_image": (
         seconds_per_image.finding,
@@ -373,6 +386,19 @@ CASES = {
         training.ablation_finding,
         (varied(False), "None of the 1 other variants"),
         (varied(True), "lambda = 0.2 (steps to the target SSIM)"),
+    ),
+    "sampler_orders": (
+        sampler_orders.sampler_finding,
+        (
+            at_ten(a=1.0, b=4.0, c=9.0),
+            "At 10 evaluations a ends nearest to the flow; the median of 3",
+        ),
+        (at_ten(a=1.0, b=1.1, c=9.0), "a and b end nearest"),
+    ),
+    "inversion": (
+        sampler_orders.inversion_finding,
+        (lost(a=1e-6, b=1e3), "a has lost least (1e-06); more than 0.1: b"),
+        (lost(a=1e-6, b=1e-7), "b has lost least (1e-07)"),
     ),
     "denoising_strip": (
         training.strip_finding,

@@ -1,0 +1,143 @@
+"""The papers of the list: all there, measured from tables that exist, judged by what these hold."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from crosskrylov.errors import ConfigError
+from crosskrylov.learning.sampling.registry import sampler_choice
+from crosskrylov.metrics.intervals import Interval
+from crosskrylov.planning.config import load_config
+from crosskrylov.reporting.papers_page import PAGE, TABLES, page, write_page
+from crosskrylov.reporting.tables.papers import (
+    FAILS,
+    HOLDS,
+    NOT_APPLICABLE,
+    UNDECIDED,
+    VERDICTS,
+    measure,
+    papers,
+    papers_table,
+    tables_read,
+    verdict_on,
+)
+from crosskrylov.studies.index import declared_studies
+from tests.conftest import PROJECT
+
+RATIO = {
+    "table": "sampler_errors",
+    "of": {"sampler": "slow"},
+    "over": {"sampler": "fast"},
+    "at": {"function_evaluations": 10},
+    "claimed": 1,
+}
+ORDER = {
+    "order": {"sampler": "slow"},
+    "from": {"function_evaluations": 5},
+    "claimed": [1, 2],
+}
+
+
+def errors(constants, order=1.0, seeds=(1, 2, 3), made=(5, 10, 20)):
+    """Errors constant * n^-order, a little different for every seed and group."""
+    rows = [
+        {
+            "dataset": "toy",
+            "seed": seed,
+            "group": group,
+            "sampler": name,
+            "function_evaluations": n,
+            "error": constant / n**order * (1 + 0.01 * seed * group if name == "slow" else 1),
+        }
+        for seed in seeds
+        for group in range(2)
+        for name, constant in constants.items()
+        for n in made
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_all_papers_are_there_and_every_verdict_is_one_of_four():
+    table = papers_table({})
+    assert len(table) == 46 and table.paper.is_unique
+    assert set(table.verdict) <= set(VERDICTS)
+    assert (table.verdict == NOT_APPLICABLE).sum() == 14
+    # without tables nothing holds and nothing fails, and whoever was not measured is told why
+    assert not table.verdict.isin([HOLDS, FAILS]).any()
+    assert table.reason[table.tested.isna()].str.len().min() > 10
+    assert (table.evidence[table.tested.notna()] == "not run").all()
+
+
+def test_every_measurement_names_what_the_full_study_makes():
+    presets = [PROJECT / "presets" / name for name in ("blank.yaml", "study-samplers.yaml")]
+    options = load_config(PROJECT / "config.yaml", *presets)["studies"]["sampler_orders"]
+    study = declared_studies()["sampler_orders"]
+    assert set(tables_read()) <= set(study.tables)
+    labels = {sampler_choice(given).label for given in options["samplers"]}
+    inverted = {sampler_choice(given).label for given in options["inverters"]}
+    inverted |= {"ddim_inversion"}
+    made = {"function_evaluations": options["evaluations"], "steps": options["inversion_steps"]}
+    for entry in papers():
+        for where in ("of", "over", "order"):
+            chosen = entry.get("measured", {}).get(where)
+            if chosen:
+                known = inverted if entry["measured"]["table"] == "inversion_errors" else labels
+                assert chosen["sampler"] in known, entry["paper"]
+        for along, at in entry.get("measured", {}).get("at", {}).items():
+            assert min(made[along]) <= at <= max(made[along])
+
+
+@pytest.mark.parametrize(
+    ("slow", "fast", "verdict"), [(3.0, 1.0, HOLDS), (1.0, 3.0, FAILS), (0.99, 1.0, UNDECIDED)]
+)
+def test_verdicts_follow_from_the_table(slow, fast, verdict):
+    found = measure(RATIO, errors({"slow": slow, "fast": fast}))
+    assert found.low < found.median < found.high
+    assert found.median == pytest.approx(slow / fast, rel=0.05)
+    assert verdict_on(found, RATIO["claimed"]) == verdict
+
+
+def test_a_range_has_to_be_met():
+    assert verdict_on(measure(ORDER, errors({"slow": 1}, 1.5)), [1, 2]) == HOLDS
+    assert verdict_on(measure(ORDER, errors({"slow": 1}, 0.5)), [1, 2]) == FAILS
+    assert verdict_on(measure(ORDER, errors({"fast": 1})), [1, 2]) == UNDECIDED
+    assert verdict_on(Interval(1.5, float("nan"), float("nan")), [1, 2]) == UNDECIDED
+
+
+def test_the_first_error_is_read_where_the_second_sampler_ran():
+    table = pd.concat([errors({"slow": 8.0}, made=(4, 16)), errors({"fast": 1.0}, made=(9,))])
+    assert measure(RATIO, table).median == pytest.approx(8, rel=0.05)
+    outside = pd.concat([errors({"slow": 8.0}, made=(4, 8)), errors({"fast": 1.0}, made=(9,))])
+    assert np.isnan(measure(RATIO, outside).median)
+
+
+def test_the_interval_is_over_seeds_where_there_are_several():
+    one = measure(RATIO, errors({"slow": 3.0, "fast": 1.0}, seeds=(1,)))
+    assert one.low < one.median < one.high  # over its groups
+    three = errors({"slow": 3.0, "fast": 1.0})
+    three.loc[three.sampler == "slow", "error"] *= 1 + 0.5 * (three.seed == 3)
+    assert measure(RATIO, three).high > 1.4 * measure(RATIO, three).median
+
+
+def test_a_paper_that_says_too_much_or_too_little_is_named(tmp_path):
+    file = tmp_path / "papers.yaml"
+    file.write_text("- {paper: One, method: m, claim: c, not_run: a, not_applicable: b}\n")
+    with pytest.raises(ConfigError, match="'One' must say paper, method, claim and one of"):
+        papers(file)
+
+
+def test_the_page_has_two_lines_per_paper_and_says_what_was_measured():
+    table = papers_table({"sampler_errors": errors({"ddim": 30.0, "deis": 10.0})})
+    text = page(table)
+    lines = [line for line in text.splitlines() if line.startswith("- **")]
+    assert len(lines) == 46 and text.count("\\\n  ") == 46
+    (told,) = [block for block in text.split("\n- ") if "exponential integrator" in block]
+    assert "**3** (" in told and "https://arxiv.org/abs/2204.13902" in told
+    assert text.index("## What holds here") < text.index("(DEIS)") < text.index("## What is und")
+
+
+def test_the_page_in_the_repository_is_that_of_its_tables(tmp_path):
+    shutil.copytree(PROJECT / TABLES, tmp_path / TABLES)
+    assert write_page(tmp_path).read_text() == (PROJECT / PAGE).read_text()
