@@ -228,7 +228,7 @@ def test_a_disk_that_is_really_full_keeps_what_is_complete(tmp_path, capsys):
         expected = [f"chunk-{n:05d}.{end}" for n in complete for end in ("json", "npy")]
         assert left == sorted([*expected, "manifest.json"])
     finally:
-        subprocess.run(["umount", str(disk)], check=True)
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 @pytest.mark.slow
