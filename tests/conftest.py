@@ -13,8 +13,8 @@ import pytest
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
-# A shell starts what it puts in the background (`make test &`) with Ctrl-C ignored, here and in every
-# process started from here; the tests of interruption need it.
+# A shell starts what it puts in the background (`make test &`) with Ctrl-C ignored, here and in
+# every process started from here; the tests of interruption need it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
