@@ -32,6 +32,7 @@ OTHER_MEANINGS = {
     ("learning/sampling/reference.py", "sigma_max"): "where an order shows, not of a schedule",
     ("learning/sampling/reference.py", "n_samples"): "starting points of an order study",
     ("learning/sampling/samplers", "rate"): "an option of a sampler: its optimiser's",
+    ("learning/sampling/samplers", "probes"): "an option of a sampler: of its own statistics",
     ("learning/sampling/samplers", "levels"): "an option of a sampler: those of its statistics",
     ("studies/bank.py", "kind"): "one of the starts that a bank holds",
     ("learning/objectives/index.py", "scores"): "whether a model needs scores",
