@@ -51,7 +51,7 @@ equation: {time_steps: 6, stored_steps: 3}
 embedding: {steps: 3}
 unet: {channels: [8, 8], attention_resolution: 0, norm_groups: 4}
 solvers: {bicgstab: , no_projection: , cross_matrix_joint: , cross_matrix_pod: , seed_lu: , transform_bicgstab: }
-studies: {time_to_residual: , projection_residuals: , warm_start: , system_summary: }
+studies: {time_to_residual: , projection_residuals: , warm_start: , system_summary: , clocks: {windows: [[1, 2]]}}
 engine: {parts: 1}
 training: {single_image: {models: [dsm], max_steps: 6, first_evaluation: 3, denoising_steps: 4}}
 """  # noqa: E501
