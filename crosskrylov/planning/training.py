@@ -21,23 +21,29 @@ from crosskrylov.planning.publishing import is_published
 from crosskrylov.planning.runs import expand_runs, runs
 from crosskrylov.reporting.tables.published import claimed_ratios
 
-#: Folder of one training run.
+#: Folder of one training run: on a whole image set, and on some of its images.
 RUN = "results/training/{experiment}/{images}/{model}/seed{seed}/"
+RUN_ON_IMAGES = "results/training/{experiment}/{images}/{model}/image{image}/seed{seed}/"
 
-#: Seconds per step of the single-image models, measured apart from training.
-CALIBRATION = "results/training/calibration/{images}.tsv"
+#: Seconds per step of the single-image models, measured apart from training, for batches of the
+#: embedded steps of {together} images.
+CALIBRATION = "results/training/calibration/{images}/together{together}.tsv"
 
 #: What trains or judges networks; an ablation uses the settings of the experiment that it names.
 EXPERIMENTS = ("single_image", "budget", "ablation_single_image", "ablation_budget", "samplers")
 
 #: Keys of an experiment's section that say which runs there are, not what a run does; of
 #: ``stop_at_ratio`` a run gets what follows for it, see `stop_multiples`.
-LISTING_KEYS = ("image_sets", "models", "variants", "stop_at_ratio")
+LISTING_KEYS = ("image_sets", "images", "models", "variants", "stop_at_ratio")
 
-#: Keys of ``training.single_image`` that a step depends on.
-STEP_KEYS = ("images", "images_per_batch", "noise", "threads")
+#: Keys of ``training.single_image`` that a step depends on, beside the images.
+STEP_KEYS = ("images_per_batch", "noise", "threads")
 
 _ABLATION = "ablation_"
+_FOLDER = re.compile(
+    r"results/training/(?P<experiment>[^/]+)/(?P<images>[^/]+)/(?P<model>[^/]+)"
+    r"(/image(?P<image>[^/]+))?/seed(?P<seed>[^/]+)/"
+)
 
 
 # --- one run --------------------------------------------------------------------------------------
@@ -51,6 +57,36 @@ def is_ablation(experiment: str) -> bool:
 def base_experiment(experiment: str) -> str:
     """Return the experiment whose settings a run uses: that without ``ablation_`` before it."""
     return experiment.removeprefix(_ABLATION)
+
+
+def run_folder(experiment: str) -> str:
+    """Return the pattern of the folders of an experiment's runs."""
+    return RUN_ON_IMAGES if base_experiment(experiment) == "single_image" else RUN
+
+
+def run_of(path: str) -> dict[str, str]:
+    """Return what the path of a run's file says of it: experiment, images, model, seed, image.
+
+    Runs on a whole image set have no ``image``.
+    """
+    return {key: value for key, value in _FOLDER.match(path).groupdict().items() if value}
+
+
+def image_groups(config: Mapping) -> list[str]:
+    """Return the images of every single-image run; those trained on together joined by a plus."""
+    entries = config["training"]["single_image"]["images"]
+    return ["+".join(map(str, [entry] if isinstance(entry, int) else entry)) for entry in entries]
+
+
+def image_indices(image: str) -> list[int]:
+    """Return the indices of a run's images from their name, see `image_groups`."""
+    return [int(index) for index in image.split("+")]
+
+
+def images_in_batch(config: Mapping, image: str) -> int:
+    """Return how many of a run's images have their embedded steps in one batch."""
+    most = config["training"]["single_image"]["images_per_batch"]
+    return min(most, len(image_indices(image)))
 
 
 def variant_of(config: Mapping, experiment: str, model: str) -> Mapping:
@@ -84,8 +120,14 @@ def _declaration(config: Mapping, experiment: str, model: str) -> Model:
     return model_entry(name, "budget" if base == "samplers" else base, key="The target")
 
 
-def training_section(config: Mapping, experiment: str, model: str) -> dict:
-    """Return the section ``training``, reduced to what a run uses, with an ablation's changes."""
+def training_section(
+    config: Mapping, experiment: str, model: str, image: str | None = None
+) -> dict:
+    """Return the section ``training``, reduced to what a run uses, with an ablation's changes.
+
+    ``single_image.images`` are then the indices of the images of this run, which are trained on
+    together.
+    """
     section = config["training"]
     nested = ("single_image", "budget", "ablation", "samplers", "calibration")
     reduced = {key: value for key, value in section.items() if key not in nested}
@@ -96,6 +138,8 @@ def training_section(config: Mapping, experiment: str, model: str) -> dict:
     if name == "budget":  # of the samplers' section it needs the settings, not what is compared
         for key in ("samplers", "function_evaluations"):
             del reduced["samplers"][key]
+    if image is not None:
+        reduced[name]["images"] = image_indices(image)
     if is_ablation(experiment) and name == "single_image":
         noise = variant_of(config, experiment, model)["noise"]
         reduced[name]["targets"] = [section["ablation"]["target"]]
@@ -109,10 +153,13 @@ def targets_of(config: Mapping, experiment: str, model: str) -> list[float]:
     return training_section(config, experiment, model)["single_image"]["targets"]
 
 
-def run_columns(config: Mapping, experiment: str, images: str, model: str, seed: str) -> dict:
+def run_columns(
+    config: Mapping, experiment: str, images: str, model: str, seed: str, image: str | None = None
+) -> dict:
     """Return the columns that identify a run in every table, and its learning rate.
 
-    A run on single images says which, those that are trained on together joined by a plus.
+    A run on single images says which, those that are trained on together joined by a plus, and how
+    many of them make a batch, on which the seconds of a step depend.
     """
     columns = {
         "experiment": experiment,
@@ -122,12 +169,14 @@ def run_columns(config: Mapping, experiment: str, images: str, model: str, seed:
         "seed": int(seed),
         "learning_rate": training_section(config, experiment, model)["learning_rate"],
     }
-    if base_experiment(experiment) == "single_image":
-        columns["image"] = "+".join(map(str, config["training"]["single_image"]["images"]))
+    if image is not None:
+        columns |= {"image": image, "images_per_batch": images_in_batch(config, image)}
     return columns
 
 
-def stop_multiples(config: Mapping, experiment: str, images: str, model: str) -> list[list[float]]:
+def stop_multiples(
+    config: Mapping, experiment: str, images: str, model: str, image: str
+) -> list[list[float]]:
     """Return the multiples of the method's time at which a baseline's run may stop, by target.
 
     They are ``stop_at_ratio`` times the published ratios, of the targets that have one.
@@ -141,17 +190,19 @@ def stop_multiples(config: Mapping, experiment: str, images: str, model: str) ->
     ):
         return []
     size = config["image_sets"][images]["image_size"]
-    ratios = claimed_ratios(model, size, len(section["images"]))
+    ratios = claimed_ratios(model, size, len(image_indices(image)))
     return [[target, stop * ratios[target]] for target in section["targets"] if target in ratios]
 
 
 def method_result(
-    config: Mapping, experiment: str, images: str, model: str, seed: str
+    config: Mapping, experiment: str, images: str, model: str, image: str, seed: str
 ) -> dict[str, str]:
     """Return the result that a bounded run is compared with, as named input; none for most runs."""
-    if not stop_multiples(config, experiment, images, model):
+    if not stop_multiples(config, experiment, images, model, image):
         return {}
-    folder = RUN.format(experiment=experiment, images=images, model=ablated_model(False), seed=seed)
+    folder = RUN_ON_IMAGES.format(
+        experiment=experiment, images=images, model=ablated_model(False), image=image, seed=seed
+    )
     return {"method": f"{folder}result.json"}
 
 
@@ -159,9 +210,10 @@ def method_result(
 
 
 def calibrations(config: Mapping) -> list[str]:
-    """Return the files of the calibrated image sets."""
+    """Return the files of the calibrated image sets: one for every size of a batch."""
     sets = config["training"]["single_image"]["image_sets"]
-    return [CALIBRATION.format(images=images) for images in sets]
+    sizes = sorted({images_in_batch(config, image) for image in image_groups(config)})
+    return [CALIBRATION.format(images=name, together=size) for name in sets for size in sizes]
 
 
 def calibration_images(config: Mapping, images: str) -> str:
@@ -170,17 +222,22 @@ def calibration_images(config: Mapping, images: str) -> str:
     return f"results/{images}/seed{seed}/images.npz"
 
 
-def calibration_params(config: Mapping, images: str) -> dict[str, Any]:
-    """Return the parameters of a calibration, but for the equation."""
+def calibration_params(config: Mapping, images: str, together: int | str) -> dict[str, Any]:
+    """Return the parameters of a calibration, but for the equation.
+
+    Steps are timed on the first images of the set, as many as a batch has.
+    """
     training = config["training"]
     ((_, seed), *_) = runs(config, [images])
     reduced = {key: value for key, value in training.items() if not isinstance(value, Mapping)}
     single = {key: training["single_image"][key] for key in STEP_KEYS}
+    single["images"] = list(range(int(together)))
     return {
         "run": {
             "experiment": "single_image",
             "dataset": images,
             "image_size": config["image_sets"][images]["image_size"],
+            "images_per_batch": int(together),
         },
         "models": list(training["single_image"]["models"]),
         "embedded_steps": config["embedding"]["steps"],
@@ -237,12 +294,14 @@ def embedded_images(
 
 
 def denoised_images(
-    config: Mapping, experiment: str, images: str, model: str, seed: str
+    config: Mapping, experiment: str, images: str, model: str, image: str, seed: str
 ) -> dict[str, str]:
     """Return the denoised images of a run, as named input; an ablation shows none."""
     if is_ablation(experiment):
         return {}
-    folder = RUN.format(experiment=experiment, images=images, model=model, seed=seed)
+    folder = RUN_ON_IMAGES.format(
+        experiment=experiment, images=images, model=model, image=image, seed=seed
+    )
     return {"denoised": f"{folder}denoised.npz"}
 
 
@@ -262,8 +321,10 @@ def results_of(config: Mapping, experiment: str) -> list[str]:
     else:
         section = training[experiment]
         models = section["models"]
-    pattern = f"{RUN}result.json".replace("{experiment}", experiment)
-    return expand_runs(config, pattern, section["image_sets"], model=models)
+    pattern = f"{run_folder(experiment)}result.json".replace("{experiment}", experiment)
+    some = base_experiment(experiment) == "single_image"
+    more = {"image": image_groups(config)} if some else {}
+    return expand_runs(config, pattern, section["image_sets"], model=models, **more)
 
 
 def _applies(variant: Mapping, experiment: str) -> bool:
@@ -274,16 +335,16 @@ def _applies(variant: Mapping, experiment: str) -> bool:
     return experiment == "single_image" or not (variant["noise"] or variant["scaled"])
 
 
-def of_first_seed(config: Mapping, experiment: str) -> list[str]:
-    """Return the results of an experiment's runs, of the first random seed of each image set."""
-    first: dict[str, int] = {}
-    for name, seed in runs(config, config["training"][experiment]["image_sets"]):
-        first.setdefault(name, seed)
-    return [
-        path
-        for path in results_of(config, experiment)
-        if _part(path, "seed") == f"seed{first[_part(path, 'images')]}"
-    ]
+def shown_results(config: Mapping) -> list[str]:
+    """Return the single-image results whose pictures are shown: one for each set and model.
+
+    It is that of the first images and the first random seed.
+    """
+    first: dict[tuple, str] = {}
+    for path in results_of(config, "single_image"):
+        run = run_of(path)
+        first.setdefault((run["images"], run["model"]), path)
+    return list(first.values())
 
 
 def ablation_results(config: Mapping) -> list[str]:
@@ -298,21 +359,14 @@ def ablation_results(config: Mapping) -> list[str]:
         path
         for name in ("single_image", "budget")
         for path in results_of(config, name)
-        if _part(path, "images") in ablation[name]["image_sets"]
-        and _part(path, "model") in main_variants()
+        if run_of(path)["images"] in ablation[name]["image_sets"]
+        and run_of(path)["model"] in main_variants()
     ]
 
 
 def main_variants() -> dict[str, str]:
     """Return the models whose main experiments are variants of the ablation, and which."""
     return {name: m.ablation for name, m in registered_models().items() if m.ablation}
-
-
-def _part(path: str, name: str) -> str:
-    """Return the folder of a result's path that stands for ``name``."""
-    where = [part.strip("{}") for part in Path(RUN).parts]
-    where[-1] = "seed"
-    return Path(path).parts[where.index(name)]
 
 
 # --- tables and figures ---------------------------------------------------------------------------
@@ -404,9 +458,9 @@ def figures(config: Mapping) -> dict[str, Shown]:
 def image_figures(config: Mapping) -> dict[str, Shown]:
     """Return the figures of the training experiments that show images, by name."""
     found = {}
-    strip = of_first_seed(config, "single_image")
+    strip = shown_results(config)
     for publish, name in ((True, "denoising_strip"), (False, "denoising_strip-unpublished")):
-        chosen = [p for p in strip if is_published(config, _part(p, "images")) == publish]
+        chosen = [p for p in strip if is_published(config, run_of(p)["images"]) == publish]
         if chosen:
             found[name] = Shown(_with(chosen, "denoised", "denoised.npz"), publish=publish)
     budget = config["training"]["budget"]

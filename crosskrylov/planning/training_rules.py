@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from crosskrylov.errors import ConfigError
 from crosskrylov.learning.objectives.index import model_entry
 from crosskrylov.learning.unet_options import check_unet_options
+from crosskrylov.planning.training import image_groups, image_indices
 
 #: Sections with a list of models, and the experiment that these are trained in.
 EXPERIMENT_OF_MODELS = {"single_image": "single_image", "budget": "budget", "samplers": "budget"}
@@ -37,12 +38,19 @@ def check_training(config: Mapping) -> None:
             raise ConfigError(f"image_sets.{name}.image_size does not fit: {error}") from None
     if trained:
         _check_scores(config)
-    images = training["single_image"]["images"]
+    groups = image_groups(config)
+    if len(set(groups)) < len(groups):
+        twice = next(group for group in groups if groups.count(group) > 1)
+        raise ConfigError(
+            f"training.single_image.images names the run on {twice.replace('+', ' and ')} twice: "
+            "remove one of them."
+        )
+    largest = max(index for group in groups for index in image_indices(group))
     for name in training["single_image"]["image_sets"]:
         available = config["image_sets"][name]["n_images"]
-        if available is not None and max(images) >= available:
+        if available is not None and largest >= available:
             raise ConfigError(
-                f"training.single_image.images asks for image {max(images)}, but "
+                f"training.single_image.images asks for image {largest}, but "
                 f"image_sets.{name}.n_images is {available}: lower the one or raise the other."
             )
     for key in ("image_sets", "models"):
