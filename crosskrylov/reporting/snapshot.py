@@ -281,7 +281,7 @@ def _remove_unowned(folder: Path, previous: Mapping, parts: Iterable[Mapping]) -
 def _judge_claims(folder: Path, parts: Iterable[Mapping]) -> None:
     """Judge the claims by the tables of all parts together: no part alone has seen them all."""
     target = folder / "tables" / "claims.tsv"
-    if not target.is_file() or not (target.parent / "solvers.tsv").is_file():
+    if not target.is_file():
         return
     configurations = [part["configuration"] for part in parts if part.get("configuration")]
     configs = [yaml.safe_load((folder / file).read_text("utf-8")) for file in configurations]
@@ -289,7 +289,8 @@ def _judge_claims(folder: Path, parts: Iterable[Mapping]) -> None:
         read_tsv(file) if (file := target.parent / f"{name}.tsv").is_file() else None
         for name in ("solvers", "training", "quality", "clocks")
     )
-    write_table(target, claims_table(solvers, *others, declared_in_configs(configs)))
+    if any(table is not None for table in (solvers, *others)):
+        write_table(target, claims_table(solvers, *others, declared_in_configs(configs)))
 
 
 def _judge_papers(folder: Path) -> None:
