@@ -15,18 +15,8 @@ from crosskrylov.runtime.files import read_tsv, write_tsv
 #: Columns that say what a row is about; the others are what was measured.
 IDENTITY = (
     *("claim", "paper", "experiment", "dataset", "image_size", "study", "solver", "model"),
-    *(
-        "variant",
-        "outcome",
-        "seed",
-        "image",
-        "images_together",
-        "images_per_batch",
-        "against",
-        "target_ssim",
-        "metric",
-        "sampler",
-    ),
+    *("variant", "outcome", "seed", "image", "target_ssim", "metric", "sampler"),
+    *("images_together", "images_per_batch", "against"),
     *("function_evaluations", "tolerance", "step", "role", "stage", "basis", "projection"),
     *("dimension", "start", "refiner", "source", "setting", "selection", "n_seeds", "draw"),
     *("boundary", "varied", "n_nodes", "time_steps", "rule", "property", "distance"),

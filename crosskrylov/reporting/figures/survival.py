@@ -5,9 +5,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from crosskrylov.learning.objectives.index import PUBLISHED, registered_models
+from crosskrylov.learning.objectives.index import (
+    PUBLISHED,
+    baseline_models,
+    registered_models,
+)
 from crosskrylov.metrics.names import SSIM_METRICS
-from crosskrylov.reporting.figures.layout import counted, described_sets, grid, headline
+from crosskrylov.reporting.figures.layout import described_sets, grid, headline
 from crosskrylov.reporting.figures.register import register
 from crosskrylov.reporting.figures.style import figure_style, model_styles, readable
 from crosskrylov.reporting.figures.training import single_image_runs
@@ -102,16 +106,13 @@ def survival_finding(runs: pd.DataFrame) -> str:
         model: half_reached(group["total_seconds"].to_numpy(float), group["reached"].to_numpy(bool))
         for model, group in chosen.groupby("model")
     }
-    own = [n for n, m in registered_models().items() if m.ablation == PUBLISHED or m.baseline]
-    said = [name for name in half if name in own] or list(half)
+    published = [name for name, m in registered_models().items() if m.ablation == PUBLISHED]
+    said = [name for name in (*published, *baseline_models()) if name in half] or list(half)
     words = [
         f"{readable(name)} after {half[name]:.3g} s"
         if np.isfinite(half[name])
-        else f"{readable(name)} not before it was stopped"
+        else f"{readable(name)} not before they were stopped"
         for name in said
     ]
-    runs_each = counted(int(chosen.groupby("model").size().min()), "run")
-    return (
-        f"Half of the runs reach SSIM {chosen['target_ssim'].iloc[0]:g}: {', '.join(words)} "
-        f"(from {runs_each} each)"
-    )
+    target = f"SSIM {chosen['target_ssim'].iloc[0]:g}"
+    return f"Half of the runs on {chosen['dataset'].iloc[0]} reach {target}: {', '.join(words)}"

@@ -1,7 +1,7 @@
 """Times to a target compared image by image: ratios with intervals, tests, and what would decide.
 
-A run that ended before its target leaves a bound: its time is at least what it took.  A ratio of two
-times is then known to be at least so large, or at most so large, or not at all.
+A run that ended before its target leaves a bound: its time is at least what it took.  A ratio of
+two times is then known to be at least so large, or at most so large, or not at all.
 """
 
 from collections.abc import Iterable, Sequence

@@ -39,7 +39,7 @@ MISTAKES = [
     (
         "training.single_image.images",
         [[]],
-        r"images\[0\] is \[\], but must be a whole number.* or a",
+        r"images\[0\] is \[\], but must be a whole number",
     ),
     ("training.samplers.image_sets", ["a"], r"samplers\.image_sets names 'a', which training\.bud"),
     ("training.samplers.models", ["dsm"], r"samplers\.models names 'dsm', which training\.budget"),
