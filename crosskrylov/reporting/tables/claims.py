@@ -371,8 +371,8 @@ def _speedup_row(claim, metric, ours, its, baseline: str) -> dict | None:
     if ours.empty or its.empty or column not in ours:
         return None
     run = [key for key in ("seed", "image") if key in ours]
-    its = its.assign(spent=spent_seconds(its)).set_index(run)[["reached", "spent"]]
-    paired = ours.assign(spent=spent_seconds(ours)).join(its, on=run, rsuffix="_of", how="inner")
+    its = its.assign(spent=spent_seconds(its))[[*run, "reached", "spent"]]
+    paired = ours.assign(spent=spent_seconds(ours)).merge(its, on=run, suffixes=("", "_of"))
     missed, its_reached = ~paired.reached.astype(bool), paired.reached_of.astype(bool)
     if paired.empty:
         return None

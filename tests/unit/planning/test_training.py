@@ -209,7 +209,8 @@ def test_main_experiments_take_part_in_the_ablation(config):
 
 def test_tables_and_figures_of_what_is_run(config):
     tables = training.tables(config)
-    assert set(tables) == {"training", "seconds_per_step", "quality", "ablation"}
+    assert set(tables) == {"training", "seconds_per_step", "paired", "quality", "ablation"}
+    assert tables["paired"].options["against"] == ["ddpm", "ddpm_from_noise", "score_embedding"]
     assert tables["training"].options == {"baselines": ["ddpm", "ddpm_from_noise"]}
     assert tables["training"].inputs["calibrations"] == training.calibrations(config)
     assert tables["training"].targets == ("single_image", "budget")

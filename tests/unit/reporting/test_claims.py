@@ -331,7 +331,8 @@ def test_claims_of_three_images_are_judged_by_runs_on_three():
     three = training(image="0+1+2", target_ssim=0.95, speedups=(3.2, 3.3, 3.4))
     one = training(image="0", target_ssim=0.95, speedups=(13.0, 13.5, 14.0))
     table = claims_table(solvers(), pd.concat([three, one]))
-    rows = table[table.evidence == "results/tables/training.tsv"].set_index("paper_value")
+    rows = table[(table.evidence == "results/tables/training.tsv") & (table.baseline == "ddpm")]
+    rows = rows.set_index("paper_value")
     assert rows.measured_value.to_dict() == {"13.45x": 13.5, "3.32x": 3.3}
     assert set(rows.verdict) == {"reproduced"}
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from crosskrylov.reporting.figures import seconds, training
+from crosskrylov.reporting.figures import seconds, survival, training
 from crosskrylov.reporting.figures.studies import (
     companion_stencil,
     convergence,
@@ -367,10 +367,24 @@ CASES = {
         ),
         (reached(("dsm", False, 9.0), ("ddpm", False, 9.0)), "No model reaches SSIM 0.9 within 9"),
     ),
+    "survival": (
+        survival.survival_finding,
+        (
+            reached(("dsm", True, 5.0), ("ddpm", False, 9.0)),
+            "Half of the runs on toy reach SSIM 0.9: DDPM not before they were stopped",
+        ),
+        (reached(("dsm", False, 9.0), ("ddpm", True, 7.0)), "DDPM after 7 s"),
+    ),
     "ssim_against_seconds": (
         training.ssim_finding,
-        (rows("model ssim", ("dsm", 0.9), ("ddpm", 0.8), total_seconds=1), "DSM falls short"),
-        (rows("model ssim", ("dsm", 0.7), ("ddpm", 0.8), total_seconds=1), "DDPM falls short"),
+        (
+            rows("model ssim", ("dsm", 0.9), ("ddpm", 0.8), total_seconds=1, image="0"),
+            "DSM falls short",
+        ),
+        (
+            rows("model ssim", ("dsm", 0.7), ("ddpm", 0.8), total_seconds=1, image="0"),
+            "DDPM falls short",
+        ),
     ),
     "frechet_against_seconds": (
         training.frechet_finding,
