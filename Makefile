@@ -34,8 +34,8 @@ COMMAND ?= make snapshot PART=$(PART)
 # Parts of the study that lie on presets/blank.yaml, one after the other.
 STUDY_PARTS ?= $(basename $(notdir $(sort $(wildcard presets/study-*.yaml))))
 
-# Parts of the claims, one after the other: those that take least first.
-CLAIMS_PARTS ?= claims-cifar10-three claims-cifar10 claims-celeba128 claims-celeba64
+# Parts of the claims, one after the other.
+CLAIMS_PARTS ?= claims-cifar10-three claims-cifar10 claims-celeba64 claims-celeba64-more claims-celeba128
 
 LOCK := envs/requirements.lock
 BIN := .venv/bin
