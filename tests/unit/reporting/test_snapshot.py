@@ -338,7 +338,7 @@ def test_an_image_keeps_its_name_beside_rows_without_one():
     some = pd.DataFrame({"model": ["a", "b"], "image": [0.0, None], "steps": [1, 2]})
     others = pd.DataFrame({"model": ["a", "a"], "image": ["0", "0+1"], "steps": [3, 4]})
     joined = join_tables([some, others])
-    assert joined["image"].astype(str).tolist() == ["<NA>", "0", "0+1"]
+    assert joined["image"].fillna("").astype(str).tolist() == ["", "0", "0+1"]
     assert joined["steps"].tolist() == [2, 3, 4]
 
 
