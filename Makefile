@@ -91,7 +91,9 @@ demo: $(STAMP) ## one picture of the whole idea: results/demo.png
 
 ready-made: $(STAMP) ## train and pack the ready-made networks again
 	$(BIN)/snakemake budget results/config.yaml --cores 1 $(ARGS) --configfile presets/blank.yaml presets/ready-made.yaml
-	$(BIN)/python -m crosskrylov.reporting.ready_made digits photographs --command "make ready-made"
+	$(BIN)/python -m crosskrylov.reporting.ready_made digits --command "make ready-made"
+	$(BIN)/snakemake budget results/config.yaml --cores 1 $(ARGS) --configfile presets/blank.yaml presets/ready-made.yaml presets/ready-made-photographs.yaml
+	$(BIN)/python -m crosskrylov.reporting.ready_made photographs --command "make ready-made"
 
 test: lint ## lint, then run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
