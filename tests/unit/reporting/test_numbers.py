@@ -48,7 +48,7 @@ def declare(checkout, **entries):
 
 def shown(checkout, **entry):
     """Return how one number is printed."""
-    number = numbers.Number("x", **({"table": "solvers", "value": "saved"} | entry))
+    number = numbers.Number("x", "x", **({"table": "solvers", "value": "saved"} | entry))
     return numbers.printed(number, checkout / "docs" / "results" / "tables")
 
 
