@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from crosskrylov.errors import ConfigError, CrosskrylovError, DataError
 from crosskrylov.runtime.files import atomic_path, read_tsv
 
 #: Where numbers may stand, which mapping they follow, and what tables they come from.
-TEXTS = ("README.md", "docs/*.md", "docs/how-to/*.md")
+TEXTS = ("README.md", "docs/*.md", "docs/how-to/*.md", "docs/examples/*.md")
 MAPPING = "docs/numbers.yaml"
 TABLES = "docs/results/tables"
 
@@ -32,6 +33,7 @@ MARKER = re.compile(r"<!--n:(?P<name>[^<>]*?)-->(?P<text>.*?)<!--/n-->", re.DOTA
 COMMENT = re.compile(r"<!--(?:n:.*?|/n)-->")
 
 REDUCTIONS = ("min", "max", "mean", "median", "sum", "count")
+BOUNDS = {"upper": ROUND_CEILING, "lower": ROUND_FLOOR}
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -48,7 +50,7 @@ class Number:
     table : str
         Name of the table, without folder and ending.
     value : str
-        Column, or arithmetic of columns, as `pandas.DataFrame.eval` reads it: "measured / predicted".
+        Column, or arithmetic of columns as `pandas.DataFrame.eval` reads it: "measured / predicted".
     where : mapping
         The row: column to value, or to a list of values.
     reduce : str, optional
@@ -64,6 +66,8 @@ class Number:
         Factor before printing: 100 for per cent.
     format : str
         As for `str.format`, or "power": one digit and a power of ten.
+    bound : str, optional
+        "upper" ("at most"): what is printed is rounded up, never below the value; "lower": down.
     interval : str
         What is printed after it of low and high, if the table has both.
     """
@@ -80,6 +84,7 @@ class Number:
     high: str | None = None
     scale: float = 1.0
     format: str = "{:.3g}"
+    bound: str | None = None
     interval: str = " ({:.3g}\N{EN DASH}{:.3g})"
 
 
@@ -133,6 +138,8 @@ def _number(path, name: str, template: str, entry: Mapping) -> Number:
         raise ConfigError(
             f"{path}: {name}: reduce is {number.reduce!r}: use one of {', '.join(REDUCTIONS)}."
         )
+    if number.bound is not None and number.bound not in BOUNDS:
+        raise ConfigError(f"{path}: {name}: bound is {number.bound!r}: use {' or '.join(BOUNDS)}.")
     return number
 
 
@@ -162,7 +169,7 @@ def printed(number: Number, tables: str | Path) -> str:
         value, ends = value / below, [end / below for end in ends]
     if isinstance(value, str):
         return number.format.format(value)
-    text = _formatted(number.format, value * number.scale)
+    text = _formatted(number.format, value * number.scale, number.bound)
     if not np.isnan(ends).any():
         text += number.interval.format(*(end * number.scale for end in ends))
     return text
@@ -245,10 +252,16 @@ def _end(number: Number, rows: pd.DataFrame, end: str | None) -> float:
     return float(rows[end].iloc[0])
 
 
-def _formatted(how: str, value: float) -> str:
+def _formatted(how: str, value: float, bound: str | None) -> str:
+    plain = how if how != "power" else "{:.0e}"
+    if bound is not None:  # the digits that are printed say where to round
+        digits = re.search(r"[\d.,]+(e[-+]?\d+)?", plain.format(value))[0].replace(",", "")
+        last = Decimal(1).scaleb(Decimal(digits).as_tuple().exponent)
+        exact = Decimal(repr(float(f"{value:.12g}")))  # without the rounding of the arithmetic
+        value = float((exact / last).to_integral_value(BOUNDS[bound]) * last)
     if how != "power":
         return re.sub("^-", "\N{MINUS SIGN}", how.format(value))
-    digit, exponent = f"{value:.0e}".split("e")
+    digit, exponent = plain.format(value).split("e")
     return f"{digit}·10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
 
 
