@@ -50,7 +50,7 @@ class Number:
     table : str
         Name of the table, without folder and ending.
     value : str
-        Column, or arithmetic of columns as `pandas.DataFrame.eval` reads it: "measured / predicted".
+        Column, or arithmetic of columns (`pandas.DataFrame.eval`): "measured / predicted".
     where : mapping
         The row: column to value, or to a list of values.
     reduce : str, optional
