@@ -325,10 +325,10 @@ def test_labels_at_the_ends_of_lines_do_not_overlap():
 def test_the_advice_says_what_the_table_holds():
     assert advice(map_table()) == (
         "Sharing pays in 2 of 3 cases (median gain 3; best by a factorisation in 2), in all 2 with "
-        "δ ≤ 1 and condition ≥ 1; it loses in 1, in all with δ ≥ 10."
+        "δ ≤ 1 and condition ≥ 1; it loses in 1, in all with δ ≥ 10"
     )
     # intervals that hold 1 are no gain and no loss
-    assert advice(map_table(spread=5.0)) == "Sharing pays in 0 of 3 cases; 3 undecided."
+    assert advice(map_table(spread=5.0)) == "Sharing pays in 0 of 3 cases; 3 undecided"
     # the first case loses, at the smallest distance and condition
     mixed = advice(map_table(gains=((0.5, 0.5), (2.0, 0.6), (0.5, 3.0))))
     assert "in 2 of 3 cases" in mixed and "in all 2 with δ ≤ 10 and condition ≥ 10" in mixed
