@@ -69,7 +69,8 @@ def paired_ratios(runs: pd.DataFrame, others: pd.DataFrame) -> Ratios:
 def _with_times(runs: pd.DataFrame) -> pd.DataFrame:
     reached = runs.reached.astype(str) == "True"
     found = runs.assign(spent=spent_seconds(runs), reached=reached)
-    found["image"] = found["image"].astype(str) if "image" in found else "0"
+    # which image, old records do not say
+    found["image"] = found["image"].fillna("").astype(str) if "image" in found else ""
     return found[["image", "seed", "spent", "reached"]]
 
 
