@@ -367,6 +367,8 @@ def tables(config: Mapping) -> dict[str, Shown]:
     if budget:
         results = budget + results_of(config, "samplers")
         found["quality"] = Shown({"results": results}, **_GENERATION)
+        scored = budget + results_of(config, "ablation_budget")
+        found["score_error"] = Shown({"results": scored}, **_GENERATION)
     if has_ablation(config):
         found["ablation"] = Shown({"results": ablation_results(config)}, ablation_options(config))
     return found
@@ -393,6 +395,8 @@ def figures(config: Mapping) -> dict[str, Shown]:
     if budget:
         inputs = _with(budget, "curves", "curve.tsv")
         found["frechet_against_seconds"] = Shown(inputs, **_GENERATION)
+        table = {"table": ["results/tables/score_error.tsv"]}
+        found["score_error"] = Shown(table, **_GENERATION)
     if results_of(config, "samplers"):
         inputs = {"table": ["results/tables/quality.tsv"]}
         found["quality_against_evaluations"] = Shown(inputs, **_GENERATION)

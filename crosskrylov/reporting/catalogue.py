@@ -30,6 +30,12 @@ TABLE_CAPTIONS = {
     "of a small classifier trained here, *haar* a fixed wavelet and colour transform. *Nearest "
     "ratio* is the distance of a sample to its nearest training image over that between training "
     "images: far below 1 means copies.",
+    "score_error": "Error of every trained score against the exact score of the noised training "
+    "images, on one grid of noise levels *sigma* (images in [-1, 1]) with the same noised images for "
+    "all models. *error* is the mean square of the predicted noise's error per pixel, "
+    "*error_normalised* that over the mean square of the exact prediction at that level, the relative "
+    "mean square error of the score. Empty where the model's schedule, *trained_sigma_min* to "
+    "*trained_sigma_max*, does not have the level.",
     "ablation": "Variants of score embedding against the published one: mean and range over the "
     "random seeds that reached the target (*n_seeds* of *n_runs*). *Beyond seed spread* is true "
     "where the two ranges do not overlap.",

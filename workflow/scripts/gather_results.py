@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from crosskrylov.reporting.records import read_run
-from crosskrylov.reporting.tables import ablation, quality, training
+from crosskrylov.reporting.tables import ablation, quality, score_error, training
 from crosskrylov.reporting.tables.writing import write_table
 from crosskrylov.runtime.jobs import run_job
 
@@ -14,6 +14,7 @@ TABLES = {
     "training": training.training_table,
     "seconds_per_step": training.seconds_per_step,
     "quality": quality.quality_table,
+    "score_error": score_error.score_error_table,
     "ablation": ablation.ablation_table,
 }
 

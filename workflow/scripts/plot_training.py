@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from crosskrylov.reporting.figures import generation, training
 from crosskrylov.reporting.figures.style import save_figure
-from crosskrylov.reporting.figures.training import FIGURES
 from crosskrylov.reporting.records import read_run
 from crosskrylov.reporting.tables.training import training_curves
 from crosskrylov.runtime.files import read_tsv
@@ -11,6 +11,8 @@ from crosskrylov.runtime.jobs import run_job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
+
+FIGURES = {**training.FIGURES, **generation.FIGURES}
 
 
 def main(

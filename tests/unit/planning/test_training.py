@@ -176,7 +176,7 @@ def test_main_experiments_take_part_in_the_ablation(config):
 
 def test_tables_and_figures_of_what_is_run(config):
     tables = training.tables(config)
-    assert set(tables) == {"training", "seconds_per_step", "quality", "ablation"}
+    assert set(tables) == {"training", "seconds_per_step", "quality", "score_error", "ablation"}
     assert tables["training"].options == {"baselines": ["ddpm", "ddpm_from_noise"]}
     assert tables["training"].inputs["calibrations"] == training.calibrations(config)
     assert tables["training"].targets == ("single_image", "budget")
