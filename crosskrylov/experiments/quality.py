@@ -9,7 +9,7 @@ import torch
 from crosskrylov.experiments.budget import model_levels
 from crosskrylov.metrics.distances import frechet_distance, kernel_distance
 from crosskrylov.metrics.features import extract_features
-from crosskrylov.metrics.inception import InceptionFeatures
+from crosskrylov.metrics.inception import InceptionFeatures, metric_names
 from crosskrylov.metrics.neighbours import nearest_training_images
 from crosskrylov.metrics.score_error import score_matching_error, sigma_grid
 
@@ -39,7 +39,8 @@ def measure_samples(
     dict
         frechet_<features>, kernel_<features>, nearest_rms (median RMS difference to the nearest
         training image), nearest_ratio (that over the same between training images; far below 1
-        means copies), and fid, kid where asked for.
+        means copies), and where asked for fid, kid; of other weights than the published ones
+        frechet_inception_<digest>, kernel_inception_<digest>.
 
     Raises
     ------
@@ -65,8 +66,9 @@ def measure_samples(
         )
         found, reference = extract(samples), extract(images)
         minimum = metrics["fid_minimum_images"]
-        values["fid"] = frechet_distance(found, reference, minimum)
-        values["kid"] = kernel_distance(found, reference)
+        frechet, kernel = metric_names(inception["sha256"])
+        values[frechet] = frechet_distance(found, reference, minimum)
+        values[kernel] = kernel_distance(found, reference)
     return values
 
 

@@ -24,10 +24,10 @@ from crosskrylov.planning.fingerprints import (
     study_steps,
     training_steps,
 )
-from crosskrylov.planning.runs import equation, runs
+from crosskrylov.planning.runs import equation, image_set, runs
 from crosskrylov.planning.samplers import sampler_files, samplers_of
 from crosskrylov.planning.solvers import baseline_solver
-from crosskrylov.planning.sources import frechet_features
+from crosskrylov.planning.sources import frechet_features, source_file
 from crosskrylov.planning.studies import (
     StudyRule,
     studies_on,
@@ -183,21 +183,43 @@ def _study_steps(config: Mapping, rule: StudyRule, at: SimpleNamespace) -> list[
 def training_runs(config: Mapping) -> list[PlannedRun]:
     """Return every training run, every comparison of samplers and every calibration."""
     calibrated = config["training"]["single_image"]["image_sets"]
-    return [
-        PlannedRun(
-            training.CALIBRATION.format(images=images),
-            partial(_calibration_steps, config, images),
-        )
-        for images in calibrated
-    ] + [
-        PlannedRun(
-            path,
-            partial(_training_steps, config, experiment, *_run_of(path)),
-            beside=() if experiment == "samplers" else ("curve.tsv",),
-        )
-        for experiment in training.EXPERIMENTS
-        for path in training.results_of(config, experiment)
-    ]
+    return (
+        [
+            PlannedRun(
+                training.CALIBRATION.format(images=images),
+                partial(_calibration_steps, config, images),
+            )
+            for images in calibrated
+        ]
+        + [
+            PlannedRun(
+                path,
+                partial(_training_steps, config, experiment, *_run_of(path)),
+                beside=() if training.judges(experiment) else ("curve.tsv",),
+            )
+            for experiment in training.EXPERIMENTS
+            for path in training.results_of(config, experiment)
+        ]
+        + [
+            PlannedRun(path, partial(_floor_steps, config, *_run_of(path)))
+            for path in training.floors_of(config)
+        ]
+    )
+
+
+def _floor_steps(config: Mapping, images: str, model: str, seed: int) -> list[Step]:
+    given = {
+        "run": training.run_columns(config, "quality", images, model, str(seed)),
+        "options": training.floor_options(config),
+    }
+    held_out = _held_out_step(config, images, seed)
+    return training_steps(config, images, seed, [held_out, Step("judge_real_images.py", given)])
+
+
+def _held_out_step(config: Mapping, images: str, seed: int) -> Step:
+    most = config["training"]["quality"]["held_out"]
+    given = {"image_set": image_set(config, images), "seed": seed, "most": most}
+    return Step("hold_out_images.py", given, (source_file(config, images),))
 
 
 def _calibration_steps(config: Mapping, images: str) -> list[Step]:
@@ -222,6 +244,14 @@ def _training_steps(
         return [
             *before,
             _training_step(config, "compare_samplers", experiment, images, model, seed),
+        ]
+    if training.base_experiment(experiment) == "quality":
+        trained = training.training_of(experiment)
+        before = _training_steps(config, trained, images, model, seed)[:-2]
+        return [
+            *before,
+            _held_out_step(config, images, seed),
+            _training_step(config, "judge_quality", experiment, images, model, seed),
         ]
     scripts = {
         "single_image": ("train_single_image", "denoise", "evaluate_single_image"),
@@ -280,6 +310,7 @@ TRAINING_PARAMETERS = {
     "sample": "objective training",
     "evaluate_budget": "run objective sampler features training metrics",
     "compare_samplers": "run objective features training metrics",
+    "judge_quality": "run objective training metrics",
 }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from crosskrylov.metrics.names import REAL
 from crosskrylov.reporting.figures.layout import described_sets, grid, headline, label_ends
 from crosskrylov.reporting.figures.register import register
 from crosskrylov.reporting.figures.style import figure_style, model_styles, readable
@@ -57,7 +58,7 @@ def plot_score_error(table: pd.DataFrame) -> plt.Figure:
             axis.set(
                 xscale="log",
                 yscale="log",
-                xlabel="noise level σ (images in [−1, 1])",
+                xlabel="noise level $\\sigma$ (images in [-1, 1])",
                 title=dataset if experiment == "budget" else f"{dataset}: {readable(experiment)}",
             )
             low, high = axis.get_ylim()
@@ -101,5 +102,87 @@ def score_error_finding(table: pd.DataFrame) -> str:
     return f"Least mean relative error of the score over the grid: {'; '.join(words)}"
 
 
+@register(
+    "distance_against_samples",
+    question="samples",
+    table="quality",
+    caption="Fréchet distance to the held-out images against the number of samples, every model "
+    "under the sampler that was chosen for it; the same samples, more and more of them. Black: "
+    "training images in the place of samples, the floor. Lines: mean over random seeds, bands: "
+    "their range.",
+)
+def plot_distance_against_samples(table: pd.DataFrame) -> plt.Figure:
+    """Draw final distances against n, a panel per data set and features.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The table of quality, of which the rows of the experiments that judge by many samples are
+        shown.
+    """
+    chosen = _final(table)
+    panels = sorted(set(zip(chosen["dataset"], chosen["metric"])))
+    with figure_style():
+        figure, axes = grid(1, max(len(panels), 1), height=3.0)
+        for axis, (dataset, metric) in zip(axes[0], panels):
+            here = chosen[(chosen["dataset"] == dataset) & (chosen["metric"] == metric)]
+            styles = model_styles(name for name in here["model"] if name != REAL)
+            floor = {"color": "black", "marker": "s", "linestyle": "-"}
+            for model, style in {**styles, REAL: floor}.items():
+                by_number = here[here["model"] == model].groupby("n_samples")["value"]
+                line = by_number.mean()
+                axis.plot(line.index, line, label=readable(model), **{**style, "markersize": 3})
+                low, high = by_number.min(), by_number.max()
+                axis.fill_between(low.index, low, high, color=style["color"], alpha=0.12, lw=0)
+            axis.set(
+                xscale="log",
+                yscale="log",
+                xlabel="number of images n",
+                ylabel=f"Fréchet distance ({readable(metric.partition('_')[2])})",
+                title=dataset,
+            )
+        headline(
+            figure,
+            final_finding(table),
+            f"{described_sets(chosen)}. To the held-out images; lower is better; black: real "
+            "images, the floor; bands: range over seeds.",
+        )
+        for axis in axes[0]:
+            label_ends(axis)
+    return figure
+
+
+def _final(table: pd.DataFrame) -> pd.DataFrame:
+    """Return Fréchet distances to the held-out images, of the experiments of many samples."""
+    final = table["experiment"].isin(["quality", "ablation_quality"])
+    distance = table["metric"].astype(str).str.match(r"fid$|frechet_")
+    return table[final & distance & (table["reference"] == "held_out")]
+
+
+def final_finding(table: pd.DataFrame) -> str:
+    """Return, by data set, the nearest model and how far it is from the floor at one n."""
+    words = []
+    chosen = _final(table)
+    for dataset, of_set in chosen.groupby("dataset"):
+        of_metric = of_set[of_set["metric"] == min(of_set["metric"])]
+        real, models = (of_metric[(of_metric["model"] == REAL) == real] for real in (True, False))
+        common = sorted(set(real["n_samples"]) & set(models["n_samples"]))
+        if not common:
+            continue
+        n = common[-1]
+        means = models[models["n_samples"] == n].groupby("model")["value"].mean()
+        floor = real[real["n_samples"] == n]["value"].mean()
+        words.append(
+            f"{readable(means.idxmin())} on {dataset}, {means.min() / floor:.3g} times that of "
+            f"real images at n = {n} ({readable(of_metric['metric'].iloc[0].partition('_')[2])})"
+        )
+    if not words:
+        return "No model was judged beside real images"
+    return f"Least Fréchet distance to held-out images: {'; '.join(words)}"
+
+
 #: Figures of this module by name, each of the table that it declares.
-FIGURES: dict[str, Callable[..., plt.Figure]] = {"score_error": plot_score_error}
+FIGURES: dict[str, Callable[..., plt.Figure]] = {
+    "score_error": plot_score_error,
+    "distance_against_samples": plot_distance_against_samples,
+}

@@ -231,3 +231,52 @@ def test_score_error_is_empty_where_the_schedule_does_not_train():
     assert mean_score_errors(here[1:4])["score_error_mean_over_sigma"] == pytest.approx(
         0.09, abs=1e-4
     )
+
+
+# --- random convolutions -------------------------------------------------------------------
+
+
+def test_random_features_are_the_same_everywhere_and_more_than_48():
+    images = RNG.random((5, 1, 16, 16))
+    features = extract_features("random_conv", images)
+    assert features.shape == (5, 224)
+    np.testing.assert_array_equal(features, extract_features("random_conv", images))
+    in_colour = extract_features("random_conv", np.repeat(images, 3, axis=1))
+    np.testing.assert_allclose(features, in_colour, atol=1e-6)
+    np.testing.assert_allclose(features[:2], extract_features("random_conv", images[:2]), atol=1e-6)
+
+
+def test_random_features_see_noise_blur_and_what_is_missing():
+    """The distance grows with every fault, whatever it is."""
+    from scipy.ndimage import gaussian_filter
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    images = np.kron(data.images[:, None] / 16, np.ones((2, 2)))
+    rng = np.random.default_rng(1)
+    order = rng.permutation(len(images))
+    images, labels = images[order], data.target[order]
+    reference = extract_features("random_conv", images[:900])
+    rest, rest_labels = images[900:], labels[900:]
+
+    def distance(faulty):
+        return frechet_distance(extract_features("random_conv", faulty), reference)
+
+    floor = distance(rest)
+    for faults in (
+        [np.clip(rest + s * rng.standard_normal(rest.shape), 0, 1) for s in (0.1, 0.3)],
+        [gaussian_filter(rest, (0, 0, s, s)) for s in (0.7, 1.5)],
+        [rest[rest_labels < k] for k in (8, 5)],
+    ):
+        assert floor < distance(faults[0]) < distance(faults[1])
+
+
+def test_kernel_distance_in_blocks_is_that_of_the_whole_matrix(monkeypatch):
+    x, y = RNG.random((7, 3)), RNG.random((5, 3))
+    whole = kernel_distance(x, y)
+    monkeypatch.setattr("crosskrylov.metrics.distances._ROWS", 2)
+    assert kernel_distance(x, y) == pytest.approx(whole, rel=1e-12)
+    k = (x @ y.T / 3 + 1) ** 3
+    within = [(a @ a.T / 3 + 1) ** 3 for a in (x, y)]
+    means = [(m.sum() - np.trace(m)) / (len(m) * (len(m) - 1)) for m in within]
+    assert whole == pytest.approx(sum(means) - 2 * k.mean(), rel=1e-10)
