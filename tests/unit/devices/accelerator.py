@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 ACCELERATOR = torch.device("meta")
 
 #: Operations that carry values from one device to another, and are there to do so.
-_TRANSFERS = ("aten._to_copy", "aten.copy_", "aten._copy_from")
+_TRANSFERS = ("aten._to_copy", "aten.copy_", "aten._foreach_copy_")
 
 
 class DeviceMixError(AssertionError):
@@ -103,6 +103,8 @@ class _Conversions(TorchFunctionMode):
             device = kwargs.pop("device")
             made = func(*args, **kwargs)
             return made if device is None else made.to(device)
+        if func is torch.Tensor.tolist and isinstance(args[0], OnAccelerator):
+            return args[0].values_here.tolist()  # torch refuses it for subclasses
         return func(*args, **kwargs)
 
 

@@ -13,7 +13,7 @@ from crosskrylov.learning.sampling.exact_model import ExactNetwork
 from crosskrylov.learning.sampling.generate import draw_samples
 from crosskrylov.learning.sampling.model import NoiseModel
 from crosskrylov.learning.sampling.pds import preconditioner_from_images
-from crosskrylov.learning.sampling.registry import declared_samplers
+from crosskrylov.learning.sampling.registry import declared_samplers, sampler_options
 from crosskrylov.learning.schedule import NoiseLevels
 from crosskrylov.learning.training import loop
 from crosskrylov.learning.training.loop import TrainingOptions, train
@@ -160,14 +160,20 @@ class Small(torch.nn.Module):
         return type("Output", (), {"sample": x - 0.1 * torch.tanh(y) * scale})
 
 
+#: Options that keep short what some samplers do before the first sample.
+SHORT = {"burn_in": 3, "levels": 6, "probes": 8, "iterations": 2, "fine_steps": 12}
+
+
 @pytest.mark.parametrize("name", sorted(declared_samplers()))
 def test_samplers(device, name):
+    known = sampler_options(declared_samplers()[name])
+    sampler = {"method": name, "options": {k: v for k, v in SHORT.items() if k in known}}
     found = []
     for where in ("cpu", device):
         drawn = draw_samples(
             Small().to(where),
             NoiseLevels.geometric(40),
-            name,
+            sampler,
             12,
             4,
             (1, 8, 8),
@@ -178,6 +184,15 @@ def test_samplers(device, name):
         assert drawn.images.device.type == "cpu" and not isinstance(drawn.images, OnAccelerator)
         found.append(drawn.images)
     torch.testing.assert_close(*found, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("off", [{}, {"frequency": False}, {"pixel": False}])
+def test_filters_made_where_the_images_are(device, off):
+    found = []
+    for where in ("cpu", device):
+        images = IMAGES.to(where) * 2 - 1
+        found.append(preconditioner_from_images(images, **off).apply_squared(images).cpu())
+    torch.testing.assert_close(*found)
 
 
 def test_denoising(device):
