@@ -1,8 +1,9 @@
 # make reproduce   the default experiment and its report, from nothing but Python >= 3.11
 # make test        lint and tests
-# make study       the full study, part by part (presets/study-*.yaml, presets/study.yaml), each with its snapshot
-# make generation  what the study leaves out of generation (presets/generation.yaml), then the same
-# make snapshot    any other part: make snapshot PART=mine PRESETS="presets/study.yaml mine.yaml"
+# make study       the full study, part by part (presets/study-*.yaml), each with its snapshot;
+#                  make study-theory is one part, and so is every preset with a family's name
+# make generation  training and generation in depth (presets/generation.yaml)
+# make snapshot    any other part: make snapshot PART=mine PRESETS="presets/blank.yaml mine.yaml"
 # make redraw      the figures of docs/results/ again, from its tables
 #
 # A part keeps its tables, figures and a record of every run in docs/results/ and leaves the other
@@ -30,8 +31,9 @@ PART ?= default
 PRESETS ?=
 COMMAND ?= make snapshot PART=$(PART)
 
-# Parts of the study that lie on presets/blank.yaml, one after the other.
-STUDY_PARTS ?= $(basename $(notdir $(sort $(wildcard presets/study-*.yaml))))
+# The parts of a family, presets that lie on presets/blank.yaml: $(call parts,study) is study-engine, study-frontier …
+parts = $(basename $(notdir $(sort $(wildcard presets/$(1)-*.yaml))))
+STUDY_PARTS := $(call parts,study)
 
 LOCK := envs/requirements.lock
 BIN := .venv/bin
@@ -39,7 +41,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed-$(shell cat $(LOCK) pyproject.toml | cksum | cut -d ' ' -f 1)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(ARGS)
 
-.PHONY: help environment reproduce study generation snapshot redraw numbers ready-made demo test lint format keys pins clean
+.PHONY: help environment reproduce study $(STUDY_PARTS) generation snapshot redraw numbers ready-made demo test lint format keys pins clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -61,11 +63,15 @@ reproduce: $(STAMP) ## run the default experiment and write results/report.html
 	$(SNAKEMAKE)
 	$(SNAKEMAKE) --report results/report.html
 
-study: ## run the full study (it continues where it was stopped) and keep its results
-	$(MAKE) snapshot PART=study PRESETS=presets/study.yaml COMMAND="make study$(if $(FRESH), FRESH=1)"
+study: $(STUDY_PARTS) ## run the full study (it continues where it was stopped) and keep its results
 
-generation: ## add exact targets and samplers to the study and keep the results
-	$(MAKE) snapshot PART=generation PRESETS="presets/study.yaml presets/generation.yaml" \
+# one part after the other, even with -j: their times are measured
+.NOTPARALLEL:
+$(STUDY_PARTS):
+	$(MAKE) snapshot PART=$@ PRESETS="presets/blank.yaml presets/$@.yaml" COMMAND="make $@$(if $(FRESH), FRESH=1)"
+
+generation: ## train and sample in depth, with several seeds, and keep the results
+	$(MAKE) snapshot PART=generation PRESETS="presets/blank.yaml presets/generation.yaml" \
 	  COMMAND="make generation$(if $(FRESH), FRESH=1)"
 
 snapshot: CONFIGFILES = $(PRESETS) $(if $(FRESH),,presets/records.yaml)
@@ -85,7 +91,9 @@ demo: $(STAMP) ## one picture of the whole idea: results/demo.png
 
 ready-made: $(STAMP) ## train and pack the ready-made networks again
 	$(BIN)/snakemake budget results/config.yaml --cores 1 $(ARGS) --configfile presets/blank.yaml presets/ready-made.yaml
-	$(BIN)/python -m crosskrylov.reporting.ready_made digits photographs --command "make ready-made"
+	$(BIN)/python -m crosskrylov.reporting.ready_made digits --command "make ready-made"
+	$(BIN)/snakemake budget results/config.yaml --cores 1 $(ARGS) --configfile presets/blank.yaml presets/ready-made.yaml presets/ready-made-photographs.yaml
+	$(BIN)/python -m crosskrylov.reporting.ready_made photographs --command "make ready-made"
 
 test: lint ## lint, then run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest

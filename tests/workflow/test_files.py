@@ -279,6 +279,16 @@ def test_continuous_integration_runs_what_make_test_runs():
         assert command in make.stdout
 
 
+def test_make_study_runs_every_part_on_the_blank_preset():
+    make = subprocess.run(["make", "-n", "study"], cwd=PROJECT, capture_output=True, text=True)
+    parts = sorted((PROJECT / "presets").glob("study-*.yaml"))
+    assert parts
+    for part in parts:
+        layers = f"--configfile presets/blank.yaml presets/{part.name} presets/records.yaml"
+        assert make.stdout.count(layers) == 1
+        assert f'--part "{part.stem}" --command "make {part.stem}"' in make.stdout
+
+
 # --- pinned environments ------------------------------------------------------------------------
 
 

@@ -201,22 +201,6 @@ def test_faces_are_compared_by_the_solvers_of_the_study():
     assert ours == theirs
 
 
-def test_generation_adds_to_the_study_and_changes_none_of_its_runs():
-    paths = [PROJECT / "config.yaml", PROJECT / "presets/study.yaml"]
-    study = load_config(*paths)
-    both = load_config(*paths, PROJECT / "presets/generation.yaml")
-    for name in ("single_image", "budget"):
-        ours, theirs = both["training"][name], study["training"][name]
-        assert set(ours["models"]) > set(theirs["models"])
-        assert {**ours, "models": None} == {**theirs, "models": None}
-    ours, theirs = both["training"]["ablation"], study["training"]["ablation"]
-    assert set(ours["variants"]) > set(theirs["variants"])
-    assert all(ours["variants"][name] == entry for name, entry in theirs["variants"].items())
-    assert {k: v for k, v in both.items() if k != "training"} == {
-        k: v for k, v in study.items() if k != "training"
-    }
-
-
 def test_command_line_values_get_their_yaml_types(config):
     config["march"] = {"max_picard": "3", "start": "zero", "tolerance": 1e-3}
     config["random_seeds"] = ["3", "4"]
