@@ -18,7 +18,7 @@ from crosskrylov.learning.unet import count_parameters
 from crosskrylov.runtime.files import write_json, write_tsv
 
 #: Streams of random numbers that belong to one run, derived from its seed so that none repeats.
-_STREAMS = ("weights", "training", "noise", "sampling")
+_STREAMS = ("weights", "training", "noise", "sampling", "selection")
 
 
 def stream_seed(seed: int, stream: str) -> int:
@@ -28,7 +28,7 @@ def stream_seed(seed: int, stream: str) -> int:
     ----------
     seed : int
         Seed of the run.
-    stream : {"weights", "training", "noise", "sampling"}
+    stream : {"weights", "training", "noise", "sampling", "selection"}
         What it is for.
     """
     entropy = np.random.SeedSequence([seed, _STREAMS.index(stream)])

@@ -24,10 +24,10 @@ from crosskrylov.planning.fingerprints import (
     study_steps,
     training_steps,
 )
-from crosskrylov.planning.runs import equation, runs
+from crosskrylov.planning.runs import equation, image_set, runs
 from crosskrylov.planning.samplers import sampler_files, samplers_of
 from crosskrylov.planning.solvers import baseline_solver
-from crosskrylov.planning.sources import frechet_features
+from crosskrylov.planning.sources import frechet_features, source_file
 from crosskrylov.planning.studies import (
     StudyRule,
     studies_on,
@@ -182,18 +182,42 @@ def _study_steps(config: Mapping, rule: StudyRule, at: SimpleNamespace) -> list[
 
 def training_runs(config: Mapping) -> list[PlannedRun]:
     """Return every training run, every comparison of samplers and every calibration."""
-    return [
-        PlannedRun(path, partial(_calibration_steps, config, *Path(path).parts[-2:]))
-        for path in training.calibrations(config)
-    ] + [
-        PlannedRun(
-            path,
-            partial(_training_steps, config, **training.run_of(path)),
-            beside=() if experiment == "samplers" else ("curve.tsv",),
-        )
-        for experiment in training.EXPERIMENTS
-        for path in training.results_of(config, experiment)
-    ]
+    return (
+        [
+            PlannedRun(path, partial(_calibration_steps, config, *Path(path).parts[-2:]))
+            for path in training.calibrations(config)
+        ]
+        + [
+            PlannedRun(
+                path,
+                partial(_training_steps, config, **training.run_of(path)),
+                beside=() if training.judges(experiment) else ("curve.tsv",),
+            )
+            for experiment in training.EXPERIMENTS
+            for path in training.results_of(config, experiment)
+        ]
+        + [
+            PlannedRun(path, partial(_floor_steps, config, **training.run_of(path)))
+            for path in training.floors_of(config)
+        ]
+    )
+
+
+def _floor_steps(
+    config: Mapping, experiment: str, images: str, model: str, seed: str
+) -> list[Step]:
+    given = {
+        "run": training.run_columns(config, experiment, images, model, seed),
+        "options": training.floor_options(config),
+    }
+    own = [_held_out_step(config, images, int(seed)), Step("judge_real_images.py", given)]
+    return training_steps(config, images, int(seed), own)
+
+
+def _held_out_step(config: Mapping, images: str, seed: int) -> Step:
+    most = config["training"]["quality"]["held_out"]
+    given = {"image_set": image_set(config, images), "seed": seed, "most": most}
+    return Step("hold_out_images.py", given, (source_file(config, images),))
 
 
 def _calibration_steps(config: Mapping, images: str, file: str) -> list[Step]:
@@ -213,6 +237,10 @@ def _training_steps(
         # of the trained network only: not of its samples and their evaluation
         before = _training_steps(config, "budget", **run)[:-2]
         return [*before, _training_step(config, "compare_samplers", experiment, **run)]
+    if training.base_experiment(experiment) == "quality":
+        before = _training_steps(config, training.training_of(experiment), **run)[:-2]
+        judged = _training_step(config, "judge_quality", experiment, **run)
+        return [*before, _held_out_step(config, images, int(seed)), judged]
     scripts = {
         "single_image": ("train_single_image", "denoise", "evaluate_single_image"),
         "budget": ("train_budget", "sample", "evaluate_budget"),
@@ -278,6 +306,7 @@ TRAINING_PARAMETERS = {
     "sample": "objective training",
     "evaluate_budget": "run objective sampler features training metrics",
     "compare_samplers": "run objective features training metrics",
+    "judge_quality": "run objective training metrics",
 }
 
 

@@ -17,6 +17,7 @@ from crosskrylov.learning.objectives.index import (
     model_entry,
     registered_models,
 )
+from crosskrylov.metrics.names import REAL
 from crosskrylov.planning.publishing import is_published
 from crosskrylov.planning.runs import expand_runs, runs
 from crosskrylov.reporting.tables.published import claimed_ratios
@@ -30,7 +31,21 @@ RUN_ON_IMAGES = "results/training/{experiment}/{images}/{model}/image{image}/see
 CALIBRATION = "results/training/calibration/{images}/together{together}.tsv"
 
 #: What trains or judges networks; an ablation uses the settings of the experiment that it names.
-EXPERIMENTS = ("single_image", "budget", "ablation_single_image", "ablation_budget", "samplers")
+EXPERIMENTS = (
+    "single_image",
+    "budget",
+    "ablation_single_image",
+    "ablation_budget",
+    "samplers",
+    "quality",
+    "ablation_quality",
+)
+
+#: The ablations that train, and are compared in the ablation's table.
+ABLATIONS = ("ablation_single_image", "ablation_budget")
+
+#: What judges the networks of the budget experiment, and trains none.
+JUDGING = ("samplers", "quality")
 
 #: Keys of an experiment's section that say which runs there are, not what a run does; of
 #: ``stop_at_ratio`` a run gets what follows for it, see `stop_multiples`.
@@ -117,7 +132,17 @@ def _declaration(config: Mapping, experiment: str, model: str) -> Model:
     """Return what the model that is trained under the name ``model`` says of itself."""
     base = base_experiment(experiment)
     name = trained_model(config, experiment, model)
-    return model_entry(name, "budget" if base == "samplers" else base, key="The target")
+    return model_entry(name, "budget" if base in JUDGING else base, key="The target")
+
+
+def judges(experiment: str) -> bool:
+    """Return whether an experiment judges networks and trains none."""
+    return base_experiment(experiment) in JUDGING
+
+
+def training_of(experiment: str) -> str:
+    """Return the experiment that trains the networks which ``experiment`` judges."""
+    return "ablation_budget" if is_ablation(experiment) else "budget"
 
 
 def training_section(
@@ -129,13 +154,15 @@ def training_section(
     together.
     """
     section = config["training"]
-    nested = ("single_image", "budget", "ablation", "samplers", "calibration")
+    nested = ("single_image", "budget", "ablation", "samplers", "calibration", "quality")
     reduced = {key: value for key, value in section.items() if key not in nested}
     name = base_experiment(experiment)
-    parts = ("budget", "samplers") if name in ("budget", "samplers") else (name,)
+    parts = (name,)
+    if name in ("budget", *JUDGING):
+        parts = ("budget", "samplers", *(("quality",) if name == "quality" else ()))
     for part in parts:
         reduced[part] = {k: v for k, v in section[part].items() if k not in LISTING_KEYS}
-    if name == "budget":  # of the samplers' section it needs the settings, not what is compared
+    if name in ("budget", "quality"):  # of samplers they need the settings, not what is compared
         for key in ("samplers", "function_evaluations"):
             del reduced["samplers"][key]
     if image is not None:
@@ -311,6 +338,13 @@ def denoised_images(
 def results_of(config: Mapping, experiment: str) -> list[str]:
     """Return the results of all runs of an experiment."""
     training = config["training"]
+    if base_experiment(experiment) == "quality":
+        trained = training_of(experiment)
+        return [
+            path.replace(f"/{trained}/", f"/{experiment}/")
+            for path in results_of(config, trained)
+            if run_of(path)["images"] in training["quality"]["image_sets"]
+        ]
     if is_ablation(experiment):
         base = base_experiment(experiment)
         section, variants = training["ablation"][base], training["ablation"]["variants"]
@@ -325,6 +359,17 @@ def results_of(config: Mapping, experiment: str) -> list[str]:
     some = base_experiment(experiment) == "single_image"
     more = {"image": image_groups(config)} if some else {}
     return expand_runs(config, pattern, section["image_sets"], model=models, **more)
+
+
+def floors_of(config: Mapping) -> list[str]:
+    """Return the results of real images, beside those of the experiment quality."""
+    pattern = f"{RUN}result.json".replace("{experiment}", "quality")
+    return expand_runs(config, pattern, config["training"]["quality"]["image_sets"], model=[REAL])
+
+
+def floor_options(config: Mapping) -> dict[str, Any]:
+    """Return what of the section ``training.quality`` the floor of real images depends on."""
+    return {key: config["training"]["quality"][key] for key in ("sizes", "n_samples", "features")}
 
 
 def _applies(variant: Mapping, experiment: str) -> bool:
@@ -354,7 +399,7 @@ def ablation_results(config: Mapping) -> list[str]:
     variants too (embedding as published, and none): nothing is trained twice.
     """
     ablation = config["training"]["ablation"]
-    variants = [p for name in EXPERIMENTS if is_ablation(name) for p in results_of(config, name)]
+    variants = [p for name in ABLATIONS for p in results_of(config, name)]
     return variants + [
         path
         for name in ("single_image", "budget")
@@ -421,16 +466,25 @@ def tables(config: Mapping) -> dict[str, Shown]:
             found["paired"] = Shown({"training": ["results/tables/training.tsv"]}, references)
         found["training"] = Shown(inputs, {"baselines": baseline_models()}, targets)
     if budget:
-        results = budget + results_of(config, "samplers")
+        results = budget + results_of(config, "samplers") + results_of(config, "ablation_budget")
+        results += final_results(config)
         found["quality"] = Shown({"results": results}, **_GENERATION)
+        scored = budget + results_of(config, "ablation_budget")
+        found["score_error"] = Shown({"results": scored}, **_GENERATION)
     if has_ablation(config):
         found["ablation"] = Shown({"results": ablation_results(config)}, ablation_options(config))
     return found
 
 
+def final_results(config: Mapping) -> list[str]:
+    """Return the results of everything that is judged by many samples, real images among them."""
+    judged = results_of(config, "quality") + results_of(config, "ablation_quality")
+    return judged + floors_of(config) if judged else []
+
+
 def has_ablation(config: Mapping) -> bool:
     """Return whether any variant of the ablation is run."""
-    return any(results_of(config, name) for name in EXPERIMENTS if is_ablation(name))
+    return any(results_of(config, name) for name in ABLATIONS)
 
 
 def ablation_options(config: Mapping) -> dict[str, Any]:
@@ -450,6 +504,11 @@ def figures(config: Mapping) -> dict[str, Shown]:
     if budget:
         inputs = _with(budget, "curves", "curve.tsv")
         found["frechet_against_seconds"] = Shown(inputs, **_GENERATION)
+        table = {"table": ["results/tables/score_error.tsv"]}
+        found["score_error"] = Shown(table, **_GENERATION)
+    if final_results(config):
+        table = {"table": ["results/tables/quality.tsv"]}
+        found["distance_against_samples"] = Shown(table, **_GENERATION)
     if results_of(config, "samplers"):
         inputs = {"table": ["results/tables/quality.tsv"]}
         found["quality_against_evaluations"] = Shown(inputs, **_GENERATION)

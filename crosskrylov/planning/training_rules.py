@@ -60,6 +60,12 @@ def check_training(config: Mapping) -> None:
                 f"training.samplers.{key} names {missing[0]!r}, which training.budget.{key} does "
                 "not train: add it there or remove it here."
             )
+    missing = sorted(set(training["quality"]["image_sets"]) - set(training["budget"]["image_sets"]))
+    if missing:
+        raise ConfigError(
+            f"training.quality.image_sets names {missing[0]!r}, which training.budget.image_sets "
+            "does not train: add it there or remove it here."
+        )
     ablation = training["ablation"]
     for part in ("single_image", "budget"):
         unknown = sorted(set(ablation[part]["variants"] or ()) - set(ablation["variants"]))

@@ -33,11 +33,22 @@ TABLE_CAPTIONS = {
     "0.0625; *effect_size*: rank-biserial correlation, or the difference of the shares of images. "
     "*images_to_decide*: with how many images a paired t test would find the measured effect with "
     "a power of 80 %.",
-    "quality": "Every metric of every set of samples, against the training images. A Fréchet "
-    "distance is called FID only on Inception-v3 (2015) features; *digit classifier* are features "
-    "of a small classifier trained here, *haar* a fixed wavelet and colour transform. *Nearest "
+    "quality": "Every metric of every set of samples, against the training images or the held-out "
+    "ones (*reference*). *steps* and *seconds* are the training's, pre-computation not counted. "
+    "Rows of the experiment *quality* are drawn by the model's best sampler, chosen by the rows of "
+    "*sampler_selection*; those of the model *real* are real images in the place of samples, the "
+    "floor. A Fréchet distance falls with the number of images: compare rows of one *n_samples*. "
+    "It is called FID only on Inception-v3 (2015) features; *digit classifier* are features "
+    "of a small classifier trained here, *haar* a fixed wavelet and colour transform, "
+    "*random_conv* three convolutions with fixed random weights. *Nearest "
     "ratio* is the distance of a sample to its nearest training image over that between training "
     "images: far below 1 means copies.",
+    "score_error": "Error of every trained score against the exact score of the noised training "
+    "images, on one grid of noise levels *sigma* (images in [-1, 1]) with the same noised images "
+    "for all models. *error* is the mean square of the predicted noise's error per pixel, "
+    "*error_normalised* that over the mean square of the exact prediction at that level, the "
+    "relative mean square error of the score. Empty where the model's schedule, "
+    "*trained_sigma_min* to *trained_sigma_max*, does not have the level.",
     "ablation": "Variants of score embedding against the published one: mean and range over the "
     "random seeds that reached the target (*n_seeds* of *n_runs*). *Beyond seed spread* is true "
     "where the two ranges do not overlap.",

@@ -26,14 +26,17 @@ IDENTITY = (
 def join_tables(editions: list[pd.DataFrame]) -> pd.DataFrame | None:
     """Return the rows of all editions, the last first asked: a row of its kind replaces older ones.
 
-    Two rows are of one kind if they agree in every column of `IDENTITY` that the tables have.  None
-    if the editions differ in their columns or have none of these.
+    Two rows are of one kind if they agree in every column of `IDENTITY` that the tables have.  What
+    was not measured yet when an older edition was made is empty there.  None if the editions have
+    no such column, if they differ in one, or if an older one has a column that the last lacks.
     """
     editions = [_with_whole_images(edition) for edition in editions]
     columns = list(editions[-1].columns)
     keys = [name for name in columns if name in IDENTITY]
-    if not keys or any(list(edition.columns) != columns for edition in editions):
+    known = [set(edition.columns) for edition in editions]
+    if not keys or any(names - set(columns) or set(keys) - names for names in known):
         return None
+    editions = [edition.reindex(columns=columns) for edition in editions]
     joined = editions[0]
     for edition in editions[1:]:
         newer = set(edition[keys].astype(str).itertuples(index=False, name=None))

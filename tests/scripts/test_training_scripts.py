@@ -236,7 +236,8 @@ def test_budget_from_training_to_result_and_samplers(data, sections, tmp_path, m
         "kernel_digit_classifier",
         "nearest_rms",
         "nearest_ratio",
-        "score_matching_error",
+        "score_error_mean_over_sigma",
+        "score_error_normalised_mean_over_sigma",
     } == set(found)  # and neither fid nor kid, which were not measured
     assert found["nearest_rms"]["n_samples"] == 60
     script_main("compare_samplers")(

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from crosskrylov.reporting.records import read_run
-from crosskrylov.reporting.tables import ablation, paired, quality, training
+from crosskrylov.reporting.tables import ablation, paired, quality, score_error, training
 from crosskrylov.reporting.tables.writing import write_table
 from crosskrylov.runtime.files import read_tsv
 from crosskrylov.runtime.jobs import run_job
@@ -16,6 +16,7 @@ TABLES = {
     "seconds_per_step": training.seconds_per_step,
     "paired": paired.paired_table,
     "quality": quality.quality_table,
+    "score_error": score_error.score_error_table,
     "ablation": ablation.ablation_table,
 }
 

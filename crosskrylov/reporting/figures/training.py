@@ -349,53 +349,51 @@ def _tiled(images: np.ndarray, columns: int) -> np.ndarray:
 @register(
     "frechet_against_seconds",
     question="samples",
-    caption="Fréchet distance of the samples while training, mean over random seeds; points are "
-    "single seeds.",
+    caption="Fréchet distance of the samples while training, against seconds and against optimiser "
+    "steps, mean over random seeds; points are single seeds.",
 )
 def plot_frechet_against_seconds(curves: pd.DataFrame) -> plt.Figure:
-    """Fréchet distance of the samples against training time, a panel per data set.
+    """Fréchet distance of the samples against training time and steps, a column per data set.
 
     Parameters
     ----------
     curves : DataFrame
-        Columns dataset, model, seed, train_seconds, and a column ``frechet_<features>`` for every
-        kind of features, empty where a data set has others.
+        Columns dataset, model, seed, step, train_seconds, and a column ``frechet_<features>`` for
+        every kind of features, empty where a data set has others.
     """
     distances = _distances(curves)
     sets = sorted(distances["dataset"].unique())
     with figure_style():
-        figure, axes = grid(1, len(sets), height=2.8)
-        for axis, dataset in zip(axes[0], sets, strict=True):
+        figure, axes = grid(2, len(sets), height=2.6, sharey="col")
+        for column, dataset in zip(axes.T, sets, strict=True):
             chosen = distances[distances["dataset"] == dataset]
-            for model, style in model_styles(chosen["model"]).items():
-                group = chosen[chosen["model"] == model]
-                mean = _mean_by_rank(group, "train_seconds")
-                axis.plot(mean["x"], mean["value"], label=readable(model), **style)
-                axis.plot(
-                    group["train_seconds"],
-                    group["value"],
-                    ".",
-                    color=style["color"],
-                    ms=3,
-                    alpha=0.5,
-                    label="_",
+            for axis, (x, label) in zip(column, _CLOCKS.items(), strict=True):
+                for model, style in model_styles(chosen["model"]).items():
+                    group = chosen[chosen["model"] == model]
+                    mean = _mean_by_rank(group, x)
+                    axis.plot(mean["x"], mean["value"], label=readable(model), **style)
+                    look = {"color": style["color"], "ms": 3, "alpha": 0.5, "label": "_"}
+                    axis.plot(group[x], group["value"], ".", **look)
+                wide = chosen[x].max() > 4 * chosen[x].min()
+                axis.set(
+                    xscale="log" if wide else "linear",
+                    yscale="log",
+                    xlabel=label,
+                    ylabel=f"Fréchet distance ({readable(chosen['metric'].iloc[0][8:])})",
                 )
-            wide = chosen["train_seconds"].max() > 4 * chosen["train_seconds"].min()
-            axis.set(
-                xscale="log" if wide else "linear",
-                yscale="log",
-                xlabel="training time (s)",
-                ylabel=f"Fréchet distance ({readable(chosen['metric'].iloc[0][8:])})",
-                title=dataset,
-            )
+            column[0].set_title(dataset)
         headline(
             figure,
             frechet_finding(curves),
             f"{described_sets(distances)}. Lower is better; line: mean, points: single seeds.",
         )
-        for axis in axes[0]:
+        for axis in axes.flat:
             label_ends(axis)
     return figure
+
+
+#: What training is measured by, and in words.
+_CLOCKS = {"train_seconds": "training time (s)", "step": "optimiser steps"}
 
 
 def frechet_finding(curves: pd.DataFrame) -> str:
@@ -421,7 +419,7 @@ def _nearest(values: pd.Series, dataset: str) -> str:
 def _distances(curves: pd.DataFrame) -> pd.DataFrame:
     """Return the Fréchet distances of curves in long form."""
     return curves.melt(
-        id_vars=["dataset", "model", "seed", "train_seconds"],
+        id_vars=["dataset", "model", "seed", "step", "train_seconds"],
         value_vars=[name for name in curves.columns if name.startswith("frechet_")],
         var_name="metric",
     ).dropna(subset=["value"])

@@ -7,6 +7,7 @@ import pytest
 from crosskrylov.errors import ConfigError
 from crosskrylov.planning import training
 from crosskrylov.planning.config import check_config
+from crosskrylov.planning.kept import training_runs
 
 
 @pytest.fixture
@@ -209,7 +210,9 @@ def test_main_experiments_take_part_in_the_ablation(config):
 
 def test_tables_and_figures_of_what_is_run(config):
     tables = training.tables(config)
-    assert set(tables) == {"training", "seconds_per_step", "paired", "quality", "ablation"}
+    assert set(tables) == {
+        *("training", "seconds_per_step", "paired", "quality", "score_error", "ablation")
+    }
     assert tables["paired"].options["against"] == ["ddpm", "ddpm_from_noise", "score_embedding"]
     assert tables["training"].options == {"baselines": ["ddpm", "ddpm_from_noise"]}
     assert tables["training"].inputs["calibrations"] == training.calibrations(config)
@@ -223,6 +226,31 @@ def test_tables_and_figures_of_what_is_run(config):
         config["training"]["ablation"][name]["image_sets"] = []
     assert training.tables(config) == training.figures(config) == {}
     assert training.image_figures(config) == {}
+
+
+def test_many_samples_judge_what_the_budget_and_its_ablation_trained(config):
+    """Nothing is trained again, and real images stand beside the models."""
+    config["training"]["quality"]["image_sets"] = ["b"]
+    judged = training.results_of(config, "quality")
+    trained = training.results_of(config, "budget")
+    assert judged == [path.replace("/budget/", "/quality/") for path in trained]
+    variants = training.results_of(config, "ablation_quality")
+    assert variants == [
+        f"results/training/ablation_quality/b/sum/seed{seed}/result.json" for seed in (3, 4)
+    ]
+    assert training.trained_model(config, "ablation_quality", "sum") == "score_embedding"
+    assert training.training_of("ablation_quality") == "ablation_budget"
+    floors = [f"results/training/quality/b/real/seed{seed}/result.json" for seed in (3, 4)]
+    results = training.tables(config)["quality"].inputs["results"]
+    assert set(floors) | set(judged) | set(variants) <= set(results)
+    assert not set(floors) & set(training.tables(config)["training"].inputs["results"])
+    assert "distance_against_samples" in training.figures(config)
+    # a job gets its own section, and training does not change with it
+    section = training.training_section(config, "quality", "dsm")
+    assert section["quality"]["n_samples"] == 5000 and "samplers" not in section["samplers"]
+    assert "quality" not in training.training_section(config, "budget", "dsm")
+    kept = {run.path for run in training_runs(config)}
+    assert {*floors, *judged, *variants} <= kept
 
 
 def test_images_of_unpublished_sets_are_apart(config):
@@ -241,3 +269,12 @@ def test_images_of_unpublished_sets_are_apart(config):
     assert not re.fullmatch(training.name_pattern({}), "")
     assert all("/a/" in path for path in figures["denoising_strip"].inputs["denoised"])
     assert all("/b/" in p for p in figures["denoising_strip-unpublished"].inputs["results"])
+
+
+def test_quality_is_judged_of_trained_image_sets_only(config):
+    config["training"]["quality"]["image_sets"] = ["a"]
+    with pytest.raises(ConfigError, match=r"training\.quality\.image_sets names 'a'"):
+        check_config(config)
+    config["training"]["quality"] = {"image_sets": ["b"], "samplers": ["ddmi"]}
+    with pytest.raises(ConfigError, match=r"training\.quality\.samplers\[0\].*did you mean"):
+        check_config(config)

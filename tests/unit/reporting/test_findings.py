@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from crosskrylov.reporting.figures import seconds, survival, training
+from crosskrylov.reporting.figures import generation, seconds, survival, training
 from crosskrylov.reporting.figures.studies import (
     companion_stencil,
     convergence,
@@ -117,8 +117,34 @@ def sampled(first, second):
     )
 
 
+def scored(**errors):
+    """Return a table of score errors: a seed per value, the same at both levels."""
+    return pd.DataFrame(
+        [
+            {"experiment": "budget", "dataset": "toy", "image_size": 8, "model": model}
+            | {"seed": seed, "sigma": sigma, "error_normalised": value}
+            | {"trained_sigma_min": 0.02, "trained_sigma_max": 20.0}
+            for model, values in errors.items()
+            for seed, value in enumerate(values)
+            for sigma in (0.1, 1.0)
+        ]
+    ).astype({"error_normalised": float})
+
+
+def judged(*rows):
+    """Return a table of quality of models at numbers of samples, to the held-out images."""
+    return pd.DataFrame(
+        [
+            {"experiment": "quality", "dataset": "toy", "image_size": 8, "seed": 1}
+            | {"reference": "held_out", "metric": "frechet_haar"}
+            | {"model": model, "n_samples": n, "value": value}
+            for model, n, value in rows
+        ]
+    )
+
+
 def trained(*ends):
-    return rows("model seed train_seconds frechet_x", *ends)
+    return rows("model seed train_seconds frechet_x", *ends, step=1)
 
 
 def varied(beyond):
@@ -396,6 +422,27 @@ CASES = {
         (sampled(1.0, 2.0), "Heun with few"),
         (sampled(2.0, 1.0), "DDIM with few"),
     ),
+    "score_error": (
+        generation.score_error_finding,
+        (scored(dsm=[0.1, 0.2], ddpm=[0.3, 0.4]), "DSM on toy (0.15), apart from DDPM (0.35)"),
+        (scored(dsm=[0.1, 0.4], ddpm=[0.3, 0.1]), "DDPM on toy (0.2), within the seeds' range of"),
+    ),
+    "score_error of a part of the grid": (
+        generation.score_error_finding,
+        (scored(dsm=[0.1], ddpm=[None]), "DSM on toy (0.1)"),
+        (scored(dsm=[None], ddpm=[None]), "No schedule trains the whole grid"),
+    ),
+    "distance_against_samples": (
+        generation.final_finding,
+        (judged(("dsm", 70, 3.0), ("ddpm", 70, 5.0), ("real", 70, 2.0)), "DSM on toy, 1.5 times"),
+        (judged(("dsm", 70, 6.0), ("ddpm", 70, 5.0), ("real", 70, 2.0)), "DDPM on toy, 2.5 times"),
+    ),
+    "distance_against_samples of other numbers": (
+        generation.final_finding,
+        # 90 samples are nearer than 70, and there are no 90 real images
+        (judged(("dsm", 70, 3.0), ("dsm", 90, 1.0), ("real", 70, 2.0)), "1.5 times that of real"),
+        (judged(("dsm", 90, 1.0), ("real", 70, 2.0)), "No model was judged beside real images"),
+    ),
     "ablation": (
         training.ablation_finding,
         (varied(False), "None of the 1 other variants"),
@@ -465,3 +512,21 @@ def test_runs_that_were_stopped_are_hollow_and_counted():
     faces = [line.get_mfc() for line in axis.get_lines() if line.get_marker() == ">"]
     assert faces == ["none"]
     assert "1/2" in [text.get_text() for text in axis.texts]
+
+
+def test_bars_below_the_score_errors_are_what_a_schedule_trains():
+    table = scored(dsm=[0.1, 0.2], ddpm=[0.3, None])
+    table.loc[table["model"] == "ddpm", "trained_sigma_max"] = 157.0
+    (axis,) = generation.plot_score_error(table).axes
+    bars = [line for line in axis.get_lines() if line.get_linewidth() == 2.5]
+    assert sorted(tuple(line.get_xdata()) for line in bars) == [(0.02, 20.0), (0.02, 157.0)]
+    assert axis.get_xlim()[1] > 157
+
+
+def test_the_floor_is_drawn_in_black_beside_the_models():
+    table = judged(("dsm", 70, 3.0), ("dsm", 90, 1.0), ("real", 70, 2.0), ("real", 60, 2.1))
+    other = table.assign(reference="training", value=99.0)
+    (axis,) = generation.plot_distance_against_samples(pd.concat([table, other])).axes
+    (floor,) = (line for line in axis.get_lines() if line.get_color() == "black")
+    assert list(floor.get_xdata()) == [60, 70] and list(floor.get_ydata()) == [2.1, 2.0]
+    assert max(max(line.get_ydata()) for line in axis.get_lines()) == 3.0

@@ -417,3 +417,17 @@ def test_every_figure_has_a_caption_and_a_known_question():
     assert {name for name, figure in figures.items() if not figure.caption} == set()
     assert catalogue.figure_of("sample_grids-digits16-seed17").question == "samples"
     assert catalogue.question_of_table("break_even") == "speed"
+
+
+def test_an_older_edition_may_lack_what_was_not_measured_then():
+    """Its rows stay, with empty cells; one that lacks a column that tells rows apart does not."""
+    from crosskrylov.reporting.joining import join_tables
+
+    older = pd.DataFrame({"dataset": ["a", "b"], "model": ["m", "m"], "value": [1.0, 2.0]})
+    newer = pd.DataFrame({"dataset": ["b"], "model": ["m"], "steps": [9], "value": [3.0]})
+    joined = join_tables([older, newer])
+    assert list(joined.columns) == list(newer.columns)
+    assert joined["value"].tolist() == [1.0, 3.0]
+    assert joined["steps"].isna().tolist() == [True, False]
+    assert join_tables([newer, older]) is None
+    assert join_tables([older.drop(columns="model"), newer]) is None
