@@ -31,11 +31,15 @@ CALIBRATION = "results/training/calibration/{images}.tsv"
 EXPERIMENTS = ("single_image", "budget", "ablation_single_image", "ablation_budget", "samplers")
 
 #: Keys of an experiment's section that say which runs there are, not what a run does; of
-#: ``stop_at_ratio`` a run gets what follows for it, see `stop_multiples`.
-LISTING_KEYS = ("image_sets", "models", "variants", "stop_at_ratio")
+#: ``stop_at_ratio`` and ``learning_rates`` a run gets what follows for it, see `stop_multiples` and
+#: `learning_rate`.
+LISTING_KEYS = ("image_sets", "models", "variants", "stop_at_ratio", "learning_rates")
 
 #: Keys of ``training.single_image`` that a step depends on.
-STEP_KEYS = ("images", "images_per_batch", "noise", "threads")
+STEP_KEYS = (
+    *("images", "images_per_batch", "noise", "threads"),
+    *("start_noise", "denoising_steps"),  # which levels a restricted model is trained on
+)
 
 _ABLATION = "ablation_"
 
@@ -96,12 +100,22 @@ def training_section(config: Mapping, experiment: str, model: str) -> dict:
     if name == "budget":  # of the samplers' section it needs the settings, not what is compared
         for key in ("samplers", "function_evaluations"):
             del reduced["samplers"][key]
+    reduced["learning_rate"] = learning_rate(config, experiment, model)
     if is_ablation(experiment) and name == "single_image":
         noise = variant_of(config, experiment, model)["noise"]
         reduced[name]["targets"] = [section["ablation"]["target"]]
         reduced[name]["metrics"] = ["ssim"]
         reduced[name]["noise"] = noise or reduced[name]["noise"]
     return reduced
+
+
+def learning_rate(config: Mapping, experiment: str, model: str) -> float:
+    """Return the learning rate of a run: on single images that of the model's family, if it has one."""
+    rates = {}
+    if base_experiment(experiment) == "single_image":
+        rates = config["training"]["single_image"]["learning_rates"]
+    family = _declaration(config, experiment, model).family
+    return rates.get(family, config["training"]["learning_rate"])
 
 
 def targets_of(config: Mapping, experiment: str, model: str) -> list[float]:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 from crosskrylov.errors import ConfigError
-from crosskrylov.learning.objectives.index import model_entry
+from crosskrylov.learning.objectives.index import learning_families, model_entry
 from crosskrylov.learning.unet_options import check_unet_options
+from crosskrylov.runtime.declared import did_you_mean
 
 #: Sections with a list of models, and the experiment that these are trained in.
 EXPERIMENT_OF_MODELS = {"single_image": "single_image", "budget": "budget", "samplers": "budget"}
@@ -29,6 +30,13 @@ def check_training(config: Mapping) -> None:
     for key, experiment in EXPERIMENT_OF_MODELS.items():
         for name in training[key]["models"]:
             model_entry(name, experiment, f"training.{key}.models")
+    families = learning_families()
+    for name in training["single_image"]["learning_rates"]:
+        if name not in families:
+            raise ConfigError(
+                f"training.single_image.learning_rates names {name!r}, which is the family of no "
+                f"model{did_you_mean(name, families)}: allowed are {', '.join(families)}."
+            )
     trained = trained_image_sets(training)
     for name in sorted(trained):
         try:

@@ -66,6 +66,24 @@ def test_a_run_gets_what_it_uses_and_nothing_else(config):
     assert samplers["samplers"]["function_evaluations"] == [10, 20, 50]
 
 
+def test_models_of_a_family_share_the_learning_rate_of_single_images(config):
+    config["training"]["single_image"]["learning_rates"] = {"score": 3e-3, "scaled_score": 5e-4}
+    rates = {
+        run: training.training_section(config, *run)["learning_rate"]
+        for run in (
+            ("single_image", "score_embedding"),
+            ("single_image", "dsm"),
+            ("single_image", "ddpm"),
+            ("ablation_single_image", "sum"),
+            ("ablation_single_image", "scaled"),
+            ("budget", "dsm"),
+        )
+    }
+    assert list(rates.values()) == [3e-3, 3e-3, 1e-3, 3e-3, 5e-4, 1e-3]
+    section = training.training_section(config, "single_image", "dsm")["single_image"]
+    assert "learning_rates" not in section  # another family's rate re-runs nothing
+
+
 def test_which_runs_need_embedded_images(config):
     run = ("a", "score_embedding", "8")
     assert training.embedded_images(config, "single_image", *run) == {
