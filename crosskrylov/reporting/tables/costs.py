@@ -1,0 +1,27 @@
+"""The calibrated seconds per step, looked up for single runs."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import pandas as pd
+
+from crosskrylov.reporting.tables.training import seconds_per_step
+
+
+def step_costs(calibrations: Iterable[pd.DataFrame]) -> Callable[[Mapping, str], float | None]:
+    """Return what gives the seconds of a step: of a run's result and the model that it trained.
+
+    Parameters
+    ----------
+    calibrations : iterable of DataFrame
+        See `crosskrylov.experiments.calibration.calibrate`; batches are of one image where they say
+        nothing. None where nothing was calibrated on the run's data set with its batches.
+    """
+    known = {
+        (row["dataset"], row["model"], int(row.get("images_per_batch", 1))): row["seconds_per_step"]
+        for row in seconds_per_step(calibrations).to_dict("records")
+    }
+
+    def cost(result: Mapping, model: str) -> float | None:
+        return known.get((result["dataset"], model, int(result.get("images_per_batch", 1))))
+
+    return cost
