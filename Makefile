@@ -1,6 +1,7 @@
 # make reproduce   the default experiment and its report, from nothing but Python >= 3.11
 # make test        lint and tests
 # make study       the full study, part by part (presets/study-*.yaml, presets/study.yaml), each with its snapshot
+# make claims      the published claims about single images, part by part (presets/claims-*.yaml), likewise
 # make generation  what the study leaves out of generation (presets/generation.yaml), then the same
 # make snapshot    any other part: make snapshot PART=mine PRESETS="presets/study.yaml mine.yaml"
 # make redraw      the figures of docs/results/ again, from its tables
@@ -33,13 +34,16 @@ COMMAND ?= make snapshot PART=$(PART)
 # Parts of the study that lie on presets/blank.yaml, one after the other.
 STUDY_PARTS ?= $(basename $(notdir $(sort $(wildcard presets/study-*.yaml))))
 
+# Parts of the claims, one after the other: those that take least first.
+CLAIMS_PARTS ?= claims-cifar10-three claims-cifar10 claims-celeba128 claims-celeba64
+
 LOCK := envs/requirements.lock
 BIN := .venv/bin
 # Named after what is installed: another lock or another package, another installation.
 STAMP := .venv/.installed-$(shell cat $(LOCK) pyproject.toml | cksum | cut -d ' ' -f 1)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(ARGS)
 
-.PHONY: help environment reproduce study generation snapshot redraw numbers ready-made demo test lint format keys pins clean
+.PHONY: help environment reproduce study claims generation snapshot redraw numbers ready-made demo test lint format keys pins clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -67,6 +71,11 @@ study: ## run the full study (it continues where it was stopped) and keep its re
 generation: ## add exact targets and samplers to the study and keep the results
 	$(MAKE) snapshot PART=generation PRESETS="presets/study.yaml presets/generation.yaml" \
 	  COMMAND="make generation$(if $(FRESH), FRESH=1)"
+
+claims: ## run the published claims about single images (it continues where it was stopped) and keep the results
+	for part in $(CLAIMS_PARTS); do \
+	  $(MAKE) snapshot PART=$$part PRESETS="presets/blank.yaml presets/claims.yaml presets/$$part.yaml" \
+	    COMMAND="make claims$(if $(FRESH), FRESH=1)"; done
 
 snapshot: CONFIGFILES = $(PRESETS) $(if $(FRESH),,presets/records.yaml)
 snapshot: $(STAMP) ## run PRESETS and keep tables, figures and records as PART of docs/results/

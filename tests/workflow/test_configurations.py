@@ -7,9 +7,11 @@ import pytest
 from tests.conftest import PROJECT, TOY
 
 BLANK = PROJECT / "presets" / "blank.yaml"
+CLAIMS = PROJECT / "presets" / "claims.yaml"
 # the preset for your own images has its line to fill in, see test_your_images.py
 PRESETS = set((PROJECT / "presets").glob("*.yaml")) - {
     BLANK,
+    CLAIMS,
     PROJECT / "presets" / "your-images.yaml",
 }
 OVERLAYS = [None, TOY, *sorted(PRESETS)]
@@ -19,6 +21,8 @@ def layers(overlay):
     """The config files of a preset; the parts of the study lie on an empty configuration."""
     if overlay is None:
         return []
+    if overlay.stem.startswith("claims-"):
+        return [BLANK, CLAIMS, overlay]
     return [BLANK, overlay] if overlay.stem.startswith(("study-", "ready")) else [overlay]
 
 

@@ -1,8 +1,8 @@
 """From trained models to results: denoised images, samples, metrics, tables and figures.
 
 REQUIRED INPUTS: what train.smk makes
-OUTPUTS: results/training/{experiment}/{images}/{model}/seed{seed}/{denoised.npz, samples.npz, result.json},
-    results/tables/{training, quality, ablation}.tsv, results/figures/*.{svg,png}
+OUTPUTS: results/training/{experiment}/{images}/{model}/(image{image}/)seed{seed}/{denoised.npz, samples.npz, result.json},
+    results/tables/{training, quality, ablation, controls, control_effects, learning_rates, best_rates}.tsv, results/figures/*.{svg,png}
 """
 
 from crosskrylov.reporting.catalogue import TABLE_CAPTIONS, figure_caption
@@ -32,14 +32,14 @@ rule denoise:
     """Denoise the noised image with the trained {wildcards.model} and keep the way there."""
     input:
         images="results/{images}/seed{seed}/images.npz",
-        checkpoint=f"{RUN}checkpoint",
+        checkpoint=f"{RUN_ON_IMAGES}checkpoint",
         library=code_with_model("denoise.py"),
     output:
-        denoised=f"{RUN}denoised.npz",
+        denoised=f"{RUN_ON_IMAGES}denoised.npz",
     log:
-        "results/logs/training/{experiment}/{images}/{model}/seed{seed}/denoise.log",
+        "results/logs/training/{experiment}/{images}/{model}/image{image}/seed{seed}/denoise.log",
     benchmark:
-        "results/benchmarks/training/{experiment}/{images}/{model}/seed{seed}/denoise.tsv"
+        "results/benchmarks/training/{experiment}/{images}/{model}/image{image}/seed{seed}/denoise.tsv"
     wildcard_constraints:
         experiment="single_image",
     conda:
@@ -56,24 +56,24 @@ rule evaluate_single_image:
     """Find what each target SSIM took, pre-computation counted."""
     input:
         unpack(embedded_images),
-        unpack(of_run(training.denoised_images, "experiment", "images", "model", "seed")),
-        curve=f"{RUN}curve.tsv",
-        summary=f"{RUN}training.json",
+        unpack(of_run(training.denoised_images, "experiment", "images", "model", "image", "seed")),
+        curve=f"{RUN_ON_IMAGES}curve.tsv",
+        summary=f"{RUN_ON_IMAGES}training.json",
         library=code("evaluate_single_image.py"),
     output:
-        result=f"{RUN}result.json",
+        result=f"{RUN_ON_IMAGES}result.json",
     log:
-        "results/logs/training/{experiment}/{images}/{model}/seed{seed}/evaluate_single_image.log",
+        "results/logs/training/{experiment}/{images}/{model}/image{image}/seed{seed}/evaluate_single_image.log",
     benchmark:
-        "results/benchmarks/training/{experiment}/{images}/{model}/seed{seed}/evaluate_single_image.tsv"
+        "results/benchmarks/training/{experiment}/{images}/{model}/image{image}/seed{seed}/evaluate_single_image.tsv"
     wildcard_constraints:
-        experiment="single_image|ablation_single_image",
+        experiment="single_image|ablation_single_image|learning_rates",
     conda:
         "../../envs/training.yaml"
     params:
-        run=of_run(training.run_columns, "experiment", "images", "model", "seed"),
+        run=of_run(training.run_columns, "experiment", "images", "model", "seed", "image"),
         targets=of_run(training.targets_of, "experiment", "model"),
-        n_images=len(config["training"]["single_image"]["images"]),
+        n_images=lambda wildcards: len(training.image_indices(wildcards.image)),
     script:
         "../scripts/evaluate_single_image.py"
 

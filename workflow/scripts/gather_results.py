@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from crosskrylov.reporting.records import read_run
-from crosskrylov.reporting.tables import ablation, quality, training
+from crosskrylov.reporting.tables import ablation, controls, learning_rates, quality, training
 from crosskrylov.reporting.tables.writing import write_table
 from crosskrylov.runtime.jobs import run_job
 
@@ -15,6 +15,10 @@ TABLES = {
     "seconds_per_step": training.seconds_per_step,
     "quality": quality.quality_table,
     "ablation": ablation.ablation_table,
+    "controls": controls.controls_table,
+    "control_effects": controls.control_effects,
+    "learning_rates": learning_rates.learning_rates_table,
+    "best_rates": learning_rates.best_rates,
 }
 
 

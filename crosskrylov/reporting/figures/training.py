@@ -8,6 +8,11 @@ import pandas as pd
 
 from crosskrylov.learning.objectives.index import PUBLISHED, baseline_model
 from crosskrylov.learning.sampling.registry import declared_samplers
+from crosskrylov.reporting.figures.controls import (
+    plot_control_effects,
+    plot_controls,
+    plot_learning_rates,
+)
 from crosskrylov.reporting.figures.layout import (
     counted,
     described_sets,
@@ -28,6 +33,7 @@ from crosskrylov.reporting.figures.style import (
     readable,
 )
 from crosskrylov.reporting.tables.ablation import ablation_sentence
+from crosskrylov.reporting.tables.training import images_together
 
 
 def _shown(image: np.ndarray) -> np.ndarray:
@@ -106,11 +112,11 @@ def plot_ssim_against_seconds(curves: pd.DataFrame, targets: Sequence[float]) ->
     Parameters
     ----------
     curves : DataFrame
-        Columns dataset, model, seed, total_seconds (with pre-computation), ssim.
+        Columns dataset, model, image, seed, total_seconds (with pre-computation), ssim.
     targets : sequence of float
         Drawn as horizontal lines.
     """
-    curves = curves.assign(missing=(1 - curves["ssim"]).clip(lower=1e-4))
+    curves = _apart_by_images(curves).assign(missing=(1 - curves["ssim"]).clip(lower=1e-4))
     sets = sorted(curves["dataset"].unique())
     with figure_style():
         figure, axes = grid(1, len(sets), height=2.8, sharey=True)
@@ -118,7 +124,8 @@ def plot_ssim_against_seconds(curves: pd.DataFrame, targets: Sequence[float]) ->
             chosen = curves[curves["dataset"] == dataset]
             for model, style in model_styles(chosen["model"]).items():
                 look = {"color": style["color"], "ls": style["linestyle"], "lw": 1.1}
-                runs = [run for _, run in chosen[chosen["model"] == model].groupby("seed")]
+                of_model = chosen[chosen["model"] == model]
+                runs = [run for _, run in of_model.groupby(["image", "seed"])]
                 for k, run in enumerate(runs):
                     label = readable(model) if k == len(runs) - 1 else "_"
                     axis.plot(run["total_seconds"], run["missing"], label=label, **look)
@@ -152,7 +159,8 @@ def plot_ssim_against_seconds(curves: pd.DataFrame, targets: Sequence[float]) ->
 
 def ssim_finding(curves: pd.DataFrame) -> str:
     """Return the models that end nearest to and farthest from the clean image, by medians."""
-    last = curves.sort_values("total_seconds").groupby(["dataset", "model", "seed"]).last()
+    runs = ["dataset", "model", "image", "seed"]
+    last = curves.sort_values("total_seconds").groupby(runs).last()
     missing = (1 - last["ssim"]).groupby("model").median().sort_values()
     best, worst = missing.index[0], missing.index[-1]
     if best == worst:
@@ -274,13 +282,22 @@ def _single_image(table: pd.DataFrame) -> pd.DataFrame:
     the clock on the wall where nothing was calibrated. A table from before has them itself, and
     windowed targets alone.
     """
-    table = table[table["experiment"] == "single_image"]
+    table = _apart_by_images(table[table["experiment"] == "single_image"])
     if "metric" in table:
         table = table[table["metric"] == "ssim"]
     if "total_seconds" not in table:
         training = (table["steps"] * table["seconds_per_step"]).fillna(table["wall_seconds"])
         table = table.assign(total_seconds=table["precompute_seconds"] + training)
     return table.assign(reached=table["reached"].astype(str) == "True")
+
+
+def _apart_by_images(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return runs whose data set also says how many images were trained on together, if several."""
+    if "image" not in runs:
+        return runs
+    together = images_together(runs["image"])
+    more = " (" + together.astype(str) + " images together)"
+    return runs.assign(dataset=runs["dataset"].astype(str) + more.where(together > 1, ""))
 
 
 @register(
@@ -614,4 +631,7 @@ FIGURES: dict[str, Callable[..., plt.Figure]] = {
     "frechet_against_seconds": plot_frechet_against_seconds,
     "quality_against_evaluations": plot_quality_against_evaluations,
     "ablation": plot_ablation,
+    "controls": plot_controls,
+    "control_effects": plot_control_effects,
+    "learning_rates": plot_learning_rates,
 }

@@ -19,6 +19,7 @@ from crosskrylov.reporting.tables.published import (
     SPEEDUP_CLAIMS,
     SpeedupClaim,
 )
+from crosskrylov.reporting.tables.training import images_together
 from crosskrylov.reporting.tables.verdicts import (
     NOT_REPRODUCED,
     UNDECIDED,
@@ -319,7 +320,10 @@ def _speedup_rows(
     ]
     # tables from before there was a choice have windowed targets, of one image
     runs = runs.assign(metric=_metric_names(runs))
-    runs = runs[_images_together(runs) == claim.n_images]
+    if "image" in runs:
+        runs = runs[images_together(runs.image) == claim.n_images]
+    elif claim.n_images > 1:
+        return [not_run]
     rows = []
     for (dataset, metric), group in runs.groupby(["dataset", "metric"]):
         ours = group[group.model == MODEL]
@@ -336,13 +340,6 @@ def _metric_names(runs: pd.DataFrame) -> pd.Series:
     if "metric" not in runs:
         return pd.Series(SSIM_METRICS[1], index=runs.index)
     return runs.metric.fillna(SSIM_METRICS[1]).astype(str).str.split().str[0]
-
-
-def _images_together(runs: pd.DataFrame) -> pd.Series:
-    """Return how many images each run was trained on: "0+1+2" names three."""
-    if "image" not in runs:
-        return pd.Series(1, index=runs.index)
-    return 1 + runs.image.fillna("").astype(str).str.count(r"\+")
 
 
 def _is_of(dataset: str, source: str, sources: Mapping[str, str]) -> bool:

@@ -1,0 +1,221 @@
+"""Figures of the controls and of the learning-rate sweep."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from crosskrylov.reporting.figures.layout import (
+    counted,
+    described_sets,
+    grid,
+    headline,
+    label_ends,
+    outside_legend,
+    panels,
+)
+from crosskrylov.reporting.figures.register import register
+from crosskrylov.reporting.figures.style import BLUE, GREY, RED, figure_style, palette_for, readable
+from crosskrylov.reporting.tables.controls import effects_sentence
+from crosskrylov.reporting.tables.learning_rates import rates_sentence
+
+_VERDICTS = {"better": BLUE, "worse": RED, "undecided": GREY}
+
+
+@register(
+    "control_effects",
+    question="training",
+    table="control_effects",
+    caption="Every control against the unmodified embedding: median over images of the ratio of "
+    "steps to the target (one-window SSIM), or of distances, with its 95 % interval. Left of 1 the "
+    "control is better. Grey: undecided after correction for the number of controls.",
+)
+def plot_control_effects(table: pd.DataFrame) -> plt.Figure:
+    """Ratio of every control with its interval, a panel per outcome and output.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The table control_effects, of which the highest target in the published SSIM is shown, and
+        the Fréchet distances.
+    """
+    table = _shown_outcomes(table)
+    keys = ["experiment", "dataset", "scaled", "metric"]
+    shown = panels(table, *keys)
+    names = sorted(set(table["control"]), reverse=True)
+    with figure_style():
+        figure, axes = grid(1, max(len(shown), 1), height=0.26 * len(names) + 1.1, sharey=True)
+        for axis, key in zip(axes[0], shown):
+            chosen = table[(table[keys] == key).all(axis=1)]
+            for row in chosen.to_dict("records"):
+                height, colour = names.index(row["control"]), _VERDICTS[row["verdict"]]
+                if np.isfinite(row["ratio_low"]):
+                    axis.plot([row["ratio_low"], row["ratio_high"]], [height] * 2, color=colour)
+                axis.plot(row["ratio"], height, "o", color=colour)
+                axis.annotate(
+                    f"{row['n_reached']}/{row['n_pairs']}",
+                    (1.0, height),
+                    xycoords=axis.get_yaxis_transform(),
+                    xytext=(3, 0),
+                    textcoords="offset points",
+                    va="center",
+                    fontsize=7,
+                    color="0.35",
+                    annotation_clip=False,
+                )
+            axis.axvline(1, color="0.6", lw=0.8, zorder=0)
+            experiment, dataset, scaled, metric = key
+            output = "scaled output" if scaled else "output as published"
+            what = "steps" if experiment == "single_image" else readable(metric)
+            axis.set(xscale="log", title=f"{dataset}: {output}", xlabel=f"{what}, over unmodified")
+        axes[0][0].set_yticks(range(len(names)), [readable(name) for name in names])
+        axes[0][0].set_ylim(-0.6, max(len(names), 1) - 0.4)
+        target = table["target"].max()
+        to = f" Steps to one-window SSIM {target:g}." if np.isfinite(target) else ""
+        headline(
+            figure,
+            effects_finding(table),
+            f"{described_sets(table)}; paired over images.{to} Point: median, line: 95 % interval; "
+            "blue better, red worse, grey undecided; k/n: k of n runs arrived.",
+        )
+    return figure
+
+
+def _shown_outcomes(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the highest target in the published SSIM, and the Fréchet distances."""
+    top = (table["metric"] == "ssim_global") & (table["target"] == table["target"].max())
+    frechet = table["metric"].astype(str).str.startswith("frechet_")
+    chosen = table[top | frechet]
+    return chosen.assign(scaled=chosen["scaled"].astype(str) == "True")
+
+
+def effects_finding(table: pd.DataFrame) -> str:
+    """Return which controls are told from the unmodified embedding, in readable names."""
+    named = table.assign(control=[readable(name) for name in table["control"]])
+    return effects_sentence(named).rstrip(".")
+
+
+@register(
+    "controls",
+    question="training",
+    table="controls",
+    caption="Share of runs that have not reached the highest target (one-window SSIM) after so many "
+    "optimiser steps, by control: Kaplan and Meier's estimate, in which runs that were stopped stay "
+    "until their last step (tick).",
+)
+def plot_controls(table: pd.DataFrame) -> plt.Figure:
+    """Survival curves of the runs on single images, a panel per output.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The table controls.
+    """
+    table = table[(table["experiment"] == "single_image") & (table["metric"] == "ssim_global")]
+    table = table[table["target"] == table["target"].max()]
+    table = table.assign(
+        scaled=table["scaled"].astype(str) == "True", reached=table["reached"].astype(str) == "True"
+    )
+    shown = panels(table, "dataset", "scaled")
+    colours = palette_for(sorted(set(table["control"])))
+    with figure_style():
+        figure, axes = grid(1, max(len(shown), 1), height=2.9, sharey=True)
+        for axis, (dataset, scaled) in zip(axes[0], shown):
+            here = table[(table["dataset"] == dataset) & (table["scaled"] == scaled)]
+            for control, runs in here.groupby("control"):
+                _survival(axis, runs, colours[control], readable(control))
+            output = "scaled output" if scaled else "output as published"
+            axis.set(title=f"{dataset}: {output}", xlabel="optimiser steps", ylim=(-0.02, 1.04))
+        axes[0][0].set_ylabel("share of runs not there yet")
+        target = f" to one-window SSIM {table['target'].iloc[0]:g}" if len(table) else ""
+        headline(
+            figure,
+            survival_finding(table),
+            f"{described_sets(table)}; steps{target}. Ticks: runs that were stopped.",
+        )
+        outside_legend(figure, axes[0], columns=4)
+    return figure
+
+
+def _survival(axis, runs: pd.DataFrame, colour: str, label: str) -> None:
+    """Draw Kaplan and Meier's estimate of the share that has not arrived."""
+    arrived = runs["steps"][runs["reached"]].to_numpy(dtype=float)
+    stopped = runs["steps"][~runs["reached"]].to_numpy(dtype=float)
+    last = float(runs["steps"].max())
+    steps, share = np.array([0.0]), np.array([1.0])
+    if len(arrived):
+        estimate = stats.ecdf(stats.CensoredData(uncensored=arrived, right=stopped)).sf
+        steps = np.concatenate([steps, estimate.quantiles])
+        share = np.concatenate([share, estimate.probabilities])
+    axis.step([*steps, last], [*share, share[-1]], where="post", color=colour, lw=1.2, label=label)
+    at = share[np.searchsorted(steps, stopped, side="right") - 1]
+    axis.plot(stopped, at, "|", color=colour, ms=6)
+
+
+def survival_finding(table: pd.DataFrame) -> str:
+    """Return which control arrives in most runs and which in fewest."""
+    if table.empty:
+        return "No control was trained on a single image"
+    arrived = table.groupby("control")["reached"].agg(["sum", "count"])
+    share = (arrived["sum"] / arrived["count"]).sort_values(ascending=False, kind="stable")
+    if share.iloc[0] == share.iloc[-1]:
+        return (
+            f"{share.iloc[0]:.0%} of the runs arrive, whatever stands for the scores"
+            if len(share) > 1
+            else f"{share.iloc[0]:.0%} of the runs arrive"
+        )
+    first, last = share.index[0], share.index[-1]
+    return (
+        f"{readable(first)} arrives in {arrived['sum'][first]} of "
+        f"{counted(arrived['count'][first], 'run')}, {readable(last)} in {arrived['sum'][last]} of "
+        f"{arrived['count'][last]}"
+    )
+
+
+@register(
+    "learning_rates",
+    question="training",
+    table="best_rates",
+    caption="Optimiser steps to the target at every learning rate, by family of objectives, on "
+    "images that are not judged: median over images with its 95 % interval. Hollow: not every run "
+    "arrived, those that were stopped count with the steps until then. Ringed: the best rate.",
+)
+def plot_learning_rates(table: pd.DataFrame) -> plt.Figure:
+    """Steps to the target against the learning rate, a line per family.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The table best_rates.
+    """
+    colours = palette_for(sorted(set(table["family"])))
+    sets = sorted(set(table["dataset"]))
+    with figure_style():
+        figure, axes = grid(1, max(len(sets), 1), height=2.9, sharey=True)
+        for axis, dataset in zip(axes[0], sets):
+            for family, rows in table[table["dataset"] == dataset].groupby("family"):
+                colour = colours[family]
+                axis.plot(
+                    rows["learning_rate"], rows["steps"], "-", color=colour, label=readable(family)
+                )
+                for row in rows.to_dict("records"):
+                    x, y = row["learning_rate"], row["steps"]
+                    if np.isfinite(row["steps_low"]):
+                        interval = [row["steps_low"], row["steps_high"]]
+                        axis.plot([x, x], interval, color=colour, lw=0.7)
+                    full = row["n_reached"] == row["n_runs"]
+                    axis.plot(x, y, "o", color=colour, mfc=colour if full else "white")
+                    if str(row["best"]) == "True":
+                        axis.plot(x, y, "o", ms=9, mfc="none", color=colour)
+            axis.set(xscale="log", yscale="log", xlabel="learning rate", title=dataset)
+        axes[0][0].set_ylabel("optimiser steps to the target")
+        runs = int(table["n_runs"].max()) if len(table) else 0
+        headline(
+            figure,
+            rates_sentence(table),
+            f"{described_sets(table)}; {counted(runs, 'run')} at most at a rate. Hollow: not all "
+            "arrived; ring: the best rate.",
+        )
+        for axis in axes[0]:
+            label_ends(axis)
+    return figure
