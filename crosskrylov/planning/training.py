@@ -132,7 +132,8 @@ def trained_model(config: Mapping, experiment: str, model: str) -> str:
         return _swept(model)[0]
     if not is_ablation(experiment):
         return model
-    return ablated_model(variant_of(config, experiment, model)["scaled"])
+    variant = variant_of(config, experiment, model)
+    return variant["model"] or ablated_model(variant["scaled"])
 
 
 def _swept(model: str) -> tuple[str, float]:
@@ -431,8 +432,11 @@ def variants_run(config: Mapping, experiment: str) -> list[str]:
 def _applies(variant: Mapping, experiment: str) -> bool:
     """Return whether a variant changes anything in an experiment.
 
-    lambda and what it scales belong to the single-image loss: a schedule of levels has neither.
+    lambda and what it scales belong to the single-image loss: a schedule of levels has neither. A
+    model of its own may belong to one of the experiments only.
     """
+    if variant["model"] and experiment not in registered_models()[variant["model"]].experiments:
+        return False
     return experiment == "single_image" or not (variant["noise"] or variant["scaled"])
 
 
@@ -479,22 +483,36 @@ def controls(config: Mapping) -> dict[str, dict[str, Any]]:
     Returns
     -------
     dict
-        By "experiment/name": ``control``, a name that a variant shares with the one that differs by
-        the scaled output alone; ``scaled``; ``model``, what is trained, None where its steps are not
-        those that were timed. Over a schedule every network predicts the noise: such runs are
-        scaled.
+        By "experiment/name": ``control``, a name that a variant shares with the one that differs
+        by the scaled output alone; ``scaled``; ``model``, what is trained, None where its steps
+        are not those that were timed; ``against``, control and scaled of those that it is compared
+        with. Over a schedule every network predicts the noise: such runs are scaled.
     """
+    reference = reference_control(config)
     found = _main_controls()
+    for entry in found.values():
+        entry["against"] = [[reference, entry["scaled"]]]
     steps = config["embedding"]["steps"]
     for name, variant in config["training"]["ablation"]["variants"].items():
         timed = embedding_section(config, variant)["steps"] == steps
         for base in ("single_image", "budget"):
+            scaled = _is_scaled(config, name, base)
+            others = [
+                [_control_of(config, k), _is_scaled(config, k, base)] for k in variant["against"]
+            ]
             found[f"{_ABLATION}{base}/{name}"] = {
                 "control": _control_of(config, name),
-                "scaled": bool(variant["scaled"]) or base == "budget",
+                "scaled": scaled,
                 "model": trained_model(config, f"{_ABLATION}{base}", name) if timed else None,
+                "against": others or [[reference, scaled]],
             }
     return found
+
+
+def _is_scaled(config: Mapping, name: str, base: str) -> bool:
+    """Return whether the network of a variant has outputs of the size of the noise."""
+    model = registered_models()[trained_model(config, f"{_ABLATION}{base}", name)]
+    return base == "budget" or model.scaled or model.experiments.get(base) is not None
 
 
 def _main_controls() -> dict[str, dict[str, Any]]:
@@ -523,7 +541,7 @@ def _changes(config: Mapping, name: str) -> dict[str, Any]:
     variant = config["training"]["ablation"]["variants"][name]
     embedding = embedding_section(config, variant)
     changed = {key: value for key, value in embedding.items() if value != config["embedding"][key]}
-    return changed | ({"noise": variant["noise"]} if variant["noise"] else {})
+    return changed | {key: variant[key] for key in ("noise", "model") if variant[key]}
 
 
 def _control_of(config: Mapping, name: str) -> str:
@@ -598,7 +616,7 @@ def tables(config: Mapping) -> dict[str, Shown]:
         inputs = {"results": ablation_results(config)}
         found["ablation"] = Shown(inputs, ablation_options(config))
         inputs = inputs | ({"calibrations": timed} if timed else {})
-        options = {"controls": controls(config), "reference": reference_control(config)}
+        options = {"controls": controls(config)}
         found["controls"] = found["control_effects"] = Shown(inputs, options)
     if results_of(config, SWEEP):
         inputs = {"results": results_of(config, SWEEP), "calibrations": timed}

@@ -51,7 +51,9 @@ def check_training(config: Mapping) -> None:
             raise ConfigError(f"image_sets.{name}.image_size does not fit: {error}") from None
     if trained:
         _check_scores(config)
-    main = training["single_image"]["image_sets"] + training["ablation"]["single_image"]["image_sets"]
+    main = (
+        training["single_image"]["image_sets"] + training["ablation"]["single_image"]["image_sets"]
+    )
     for key, sets in (("single_image", main), (SWEEP, training[SWEEP]["image_sets"])):
         _check_images(config, key, sets)
     for key in ("image_sets", "models"):
@@ -71,6 +73,22 @@ def check_training(config: Mapping) -> None:
                 "remove it here."
             )
     targets = training["single_image"]["targets"]
+    for name, variant in ablation["variants"].items():
+        if variant["model"] is not None:
+            model_entry(
+                variant["model"], "single_image", f"training.ablation.variants.{name}.model"
+            )
+        if variant["model"] is not None and variant["scaled"]:
+            raise ConfigError(
+                f"training.ablation.variants.{name} names a model and says scaled, which the model "
+                "says itself: remove scaled."
+            )
+        for other in variant["against"]:
+            if other not in ablation["variants"]:
+                raise ConfigError(
+                    f"training.ablation.variants.{name}.against names {other!r}, which is no "
+                    f"variant{did_you_mean(other, ablation['variants'])}: correct it."
+                )
     own = ablation["single_image"]["targets"]
     if own and ablation["target"] not in own:
         raise ConfigError(

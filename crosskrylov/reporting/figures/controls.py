@@ -1,5 +1,7 @@
 """Figures of the controls and of the learning-rate sweep."""
 
+from collections.abc import Mapping
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -26,12 +28,12 @@ _VERDICTS = {"better": BLUE, "worse": RED, "undecided": GREY}
     "control_effects",
     question="training",
     table="control_effects",
-    caption="Every control against the unmodified embedding: median over images of the ratio of "
+    caption="Every control against what it is compared with: median over images of the ratio of "
     "steps to the target (one-window SSIM), or of distances, with its 95 % interval. Left of 1 the "
-    "control is better. Grey: undecided after correction for the number of controls.",
+    "control is better. Grey: undecided after correction for the number of comparisons.",
 )
 def plot_control_effects(table: pd.DataFrame) -> plt.Figure:
-    """Ratio of every control with its interval, a panel per outcome and output.
+    """Draw the ratio of every control with its interval, a panel per outcome and output.
 
     Parameters
     ----------
@@ -40,15 +42,16 @@ def plot_control_effects(table: pd.DataFrame) -> plt.Figure:
         the Fréchet distances.
     """
     table = _shown_outcomes(table)
-    keys = ["experiment", "dataset", "scaled", "metric"]
+    keys = ["experiment", "dataset", "metric"]
     shown = panels(table, *keys)
-    names = sorted(set(table["control"]), reverse=True)
+    labels = [_comparison(row) for row in table.to_dict("records")]
+    names = list(dict.fromkeys(reversed(labels)))
     with figure_style():
-        figure, axes = grid(1, max(len(shown), 1), height=0.26 * len(names) + 1.1, sharey=True)
+        figure, axes = grid(1, max(len(shown), 1), height=0.2 * len(names) + 0.9, sharey=True)
         for axis, key in zip(axes[0], shown):
             chosen = table[(table[keys] == key).all(axis=1)]
             for row in chosen.to_dict("records"):
-                height, colour = names.index(row["control"]), _VERDICTS[row["verdict"]]
+                height, colour = names.index(_comparison(row)), _VERDICTS[row["verdict"]]
                 if np.isfinite(row["ratio_low"]):
                     axis.plot([row["ratio_low"], row["ratio_high"]], [height] * 2, color=colour)
                 axis.plot(row["ratio"], height, "o", color=colour)
@@ -64,11 +67,11 @@ def plot_control_effects(table: pd.DataFrame) -> plt.Figure:
                     annotation_clip=False,
                 )
             axis.axvline(1, color="0.6", lw=0.8, zorder=0)
-            experiment, dataset, scaled, metric = key
-            output = "scaled output" if scaled else "output as published"
+            experiment, dataset, metric = key
             what = "steps" if experiment == "single_image" else readable(metric)
-            axis.set(xscale="log", title=f"{dataset}: {output}", xlabel=f"{what}, over unmodified")
-        axes[0][0].set_yticks(range(len(names)), [readable(name) for name in names])
+            axis.set(xscale="log", title=dataset, xlabel=f"{what}, over those of the other")
+            axis.grid(axis="y", color="0.93")
+        axes[0][0].set_yticks(range(len(names)), names)
         axes[0][0].set_ylim(-0.6, max(len(names), 1) - 0.4)
         target = table["target"].max()
         to = f" Steps to one-window SSIM {target:g}." if np.isfinite(target) else ""
@@ -81,30 +84,47 @@ def plot_control_effects(table: pd.DataFrame) -> plt.Figure:
     return figure
 
 
+def _comparison(row: Mapping) -> str:
+    """Return what is compared with what, the output said where it is scaled."""
+    sides = (("control", "scaled"), ("reference", "reference_scaled"))
+    words = [
+        readable(row[name]) + (", scaled" if str(row[scaled]) == "True" else "")
+        for name, scaled in sides
+    ]
+    return " : ".join(words)
+
+
 def _shown_outcomes(table: pd.DataFrame) -> pd.DataFrame:
     """Return the highest target in the published SSIM, and the Fréchet distances."""
     top = (table["metric"] == "ssim_global") & (table["target"] == table["target"].max())
     frechet = table["metric"].astype(str).str.startswith("frechet_")
     chosen = table[top | frechet]
-    return chosen.assign(scaled=chosen["scaled"].astype(str) == "True")
+    return chosen.sort_values(["scaled", "reference", "control"], kind="stable")
 
 
 def effects_finding(table: pd.DataFrame) -> str:
-    """Return which controls are told from the unmodified embedding, in readable names."""
-    named = table.assign(control=[readable(name) for name in table["control"]])
-    return effects_sentence(named).rstrip(".")
+    """Return how many comparisons are decided, and the largest effect among them."""
+    decided = table[table["verdict"] != "undecided"]
+    if len(decided) < 2:
+        words = {key: table[key].map(readable) for key in ("control", "reference")}
+        return effects_sentence(table.assign(**words)).rstrip(".")
+    largest = decided.loc[np.log(decided["ratio"]).abs().idxmax()]
+    return (
+        f"{len(decided)} of {counted(len(table), 'comparison')} are decided; the largest: "
+        f"{_comparison(largest)}, {largest['ratio']:.2g} times"
+    )
 
 
 @register(
     "controls",
     question="training",
     table="controls",
-    caption="Share of runs that have not reached the highest target (one-window SSIM) after so many "
-    "optimiser steps, by control: Kaplan and Meier's estimate, in which runs that were stopped stay "
-    "until their last step (tick).",
+    caption="Share of runs that have not reached the highest target (one-window SSIM) after so "
+    "many optimiser steps, by control: Kaplan and Meier's estimate, in which runs that were "
+    "stopped stay until their last step (tick).",
 )
 def plot_controls(table: pd.DataFrame) -> plt.Figure:
-    """Survival curves of the runs on single images, a panel per output.
+    """Draw survival curves of the runs on single images, a panel per output.
 
     Parameters
     ----------
@@ -181,7 +201,7 @@ def survival_finding(table: pd.DataFrame) -> str:
     "arrived, those that were stopped count with the steps until then. Ringed: the best rate.",
 )
 def plot_learning_rates(table: pd.DataFrame) -> plt.Figure:
-    """Steps to the target against the learning rate, a line per family.
+    """Draw the steps to the target against the learning rate, a line per family.
 
     Parameters
     ----------

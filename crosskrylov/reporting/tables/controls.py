@@ -52,6 +52,7 @@ EFFECT_COLUMNS = (
     "control",
     "scaled",
     "reference",
+    "reference_scaled",
     "metric",
     "target",
     "n_pairs",
@@ -70,7 +71,7 @@ EFFECT_COLUMNS = (
     "images_to_decide",
 )
 
-_KEYS = ["experiment", "dataset", "image_size", "scaled", "metric", "target"]
+_KEYS = ["experiment", "dataset", "image_size", "metric", "target"]
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +80,6 @@ def controls_table(
     results: Iterable[Mapping],
     controls: Mapping[str, Mapping[str, Any]],
     calibrations: Iterable[pd.DataFrame] = (),
-    reference: str = "",
 ) -> pd.DataFrame:
     """Return a row per run, metric and target (single images), or per run and distance (budget).
 
@@ -90,12 +90,11 @@ def controls_table(
         for one.
     controls : mapping
         By experiment and model joined by a slash: ``control`` (its name), ``scaled``, ``model``
-        (what is trained). Other runs are left out.
+        (what is trained) and ``against`` (control and scaled of those that it is compared with).
+        Other runs are left out.
     calibrations : iterable of DataFrame
         See `crosskrylov.reporting.tables.training.seconds_per_step`; ``seconds`` are steps times
         these, missing where the target was not reached.
-    reference : str
-        Not used here: the control that `control_effects` compares with.
 
     Returns
     -------
@@ -110,7 +109,7 @@ def controls_table(
         if control is not None:
             rows += _rows(result, control, costs)
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    order = [*_KEYS, "control", "image", "seed"]
+    order = [*_KEYS, "scaled", "control", "image", "seed"]
     return table.sort_values(order, ignore_index=True, na_position="first")
 
 
@@ -148,31 +147,28 @@ def control_effects(
     results: Iterable[Mapping],
     controls: Mapping[str, Mapping[str, Any]],
     calibrations: Iterable[pd.DataFrame] = (),
-    reference: str = "",
 ) -> pd.DataFrame:
-    """Return what every control changes, paired with the unmodified embedding; see `effects_of`."""
-    table = effects_of(controls_table(results, controls, calibrations), reference)
+    """Return what every control changes, paired with what it is compared with; see `effects_of`."""
+    table = effects_of(controls_table(results, controls, calibrations), controls)
     logger.info(effects_sentence(table))
     return table
 
 
-def effects_of(table: pd.DataFrame, reference: str) -> pd.DataFrame:
-    """Return a row per control and outcome: its ratio to the reference, paired, with a verdict.
+def effects_of(table: pd.DataFrame, controls: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Return a row per control and outcome: its ratio to a reference, paired, with a verdict.
 
     The outcome is the number of optimiser steps to a target, or a distance of samples: less is
-    better in both, a ratio below 1 means that the control is better than the unmodified embedding
-    of the same output (scaled or not). Pairs have image and random seed in common; the seeds of an
-    image are averaged (in logarithms) first, so that a pair is an image, or a seed where there are
-    no images. Where a run was stopped before its target, the ratio is no farther from 1 than the
-    true one (`crosskrylov.metrics.paired.paired_ratios`). p values are corrected after Holm over
-    the controls of one outcome; a verdict needs the corrected one below 5 %.
+    better in both, a ratio below 1 means that the control is better than the reference. Pairs have
+    image and random seed in common; the seeds of an image are averaged (in logarithms) first, so
+    that a pair is an image, or a seed where there are no images. Where a run was stopped before its
+    target, the ratio is no farther from 1 than the true one
+    (`crosskrylov.metrics.paired.paired_ratios`). p values are corrected after Holm over all
+    comparisons of one outcome; a verdict needs the corrected one below 5 %.
 
     Parameters
     ----------
-    table : DataFrame
+    table, controls
         See `controls_table`.
-    reference : str
-        The control that the others are compared with.
 
     Returns
     -------
@@ -180,12 +176,14 @@ def effects_of(table: pd.DataFrame, reference: str) -> pd.DataFrame:
         With `EFFECT_COLUMNS`; ``images_to_decide`` is given where the verdict is undecided.
     """
     rows = []
-    for _, outcome in table.groupby(_KEYS, sort=True, dropna=False):
-        of_reference = outcome[outcome["control"] == reference]
+    pairs = _comparisons(controls)
+    for key, outcome in table.groupby(_KEYS, sort=True, dropna=False):
+        groups = dict(list(outcome.groupby(["control", "scaled"], sort=True)))
         compared = [
-            _effect(group, of_reference, reference)
-            for name, group in outcome.groupby("control", sort=True)
-            if name != reference
+            _effect(group, groups[reference])
+            for name, group in groups.items()
+            for reference in pairs.get((key[0], *name), ())
+            if reference in groups and reference != name
         ]
         compared = [row for row in compared if row]
         for row, p in zip(compared, holm([row["p_value"] for row in compared]), strict=True):
@@ -200,7 +198,17 @@ def effects_of(table: pd.DataFrame, reference: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(EFFECT_COLUMNS))
 
 
-def _effect(group: pd.DataFrame, of_reference: pd.DataFrame, reference: str) -> dict | None:
+def _comparisons(controls: Mapping[str, Mapping]) -> dict[tuple, list[tuple]]:
+    """Return what is compared with what, by experiment, control and scaled; each pair once."""
+    pairs: dict[tuple, dict] = {}
+    for run, entry in controls.items():
+        experiment = run.partition("/")[0].removeprefix("ablation_")
+        key = (experiment, entry["control"], entry["scaled"])
+        pairs.setdefault(key, {}).update(dict.fromkeys(map(tuple, entry["against"])))
+    return {key: list(references) for key, references in pairs.items()}
+
+
+def _effect(group: pd.DataFrame, of_reference: pd.DataFrame) -> dict | None:
     """Return one row of `effects_of` without its verdict; None where nothing is paired."""
     on = ["image", "seed"]
     pairs = group.merge(of_reference, on=on, suffixes=("", "_of_reference"))
@@ -208,9 +216,7 @@ def _effect(group: pd.DataFrame, of_reference: pd.DataFrame, reference: str) -> 
         return None
     if pairs["value"].notna().all():
         everything = np.ones(len(pairs), dtype=bool)
-        ours, theirs = (
-            Times(pairs[f"value{end}"], everything) for end in ("", "_of_reference")
-        )
+        ours, theirs = (Times(pairs[f"value{end}"], everything) for end in ("", "_of_reference"))
     else:
         ours, theirs = (
             Times(pairs[f"steps{end}"], pairs[f"reached{end}"].astype(bool))
@@ -222,8 +228,9 @@ def _effect(group: pd.DataFrame, of_reference: pd.DataFrame, reference: str) -> 
         ratios = np.exp(logs)
     median, low, high = ratio_of_pairs(ratios)
     return {
-        **{key: group[key].iloc[0] for key in (*_KEYS, "control")},
-        "reference": reference,
+        **{key: group[key].iloc[0] for key in (*_KEYS, "control", "scaled")},
+        "reference": of_reference["control"].iloc[0],
+        "reference_scaled": of_reference["scaled"].iloc[0],
         "n_pairs": len(pairs),
         "n_images": len(ratios) if pairs["image"].notna().all() else None,
         "n_reached": int(np.sum(ours.reached)),
@@ -240,19 +247,25 @@ def _effect(group: pd.DataFrame, of_reference: pd.DataFrame, reference: str) -> 
 
 
 def effects_sentence(table: pd.DataFrame) -> str:
-    """Return the finding in one plain sentence."""
+    """Return the finding in one plain sentence: every comparison that is decided."""
     if table.empty:
-        return "No control has a run that can be paired with the unmodified embedding."
+        return "No control has a run that can be paired with another."
     decided = table[table["verdict"] != "undecided"]
     if decided.empty:
-        return (
-            f"None of the {table['control'].nunique()} controls is told from the unmodified "
-            "embedding by these runs."
-        )
-    words = [
-        f"{verdict} than it: {', '.join(sorted(set(group['control'])))}"
-        for verdict, group in decided.groupby("verdict")
-    ]
-    open_ = sorted(set(table["control"]) - set(decided["control"]))
-    rest = f"; not told from it: {', '.join(open_)}" if open_ else ""
-    return f"Compared with the unmodified embedding, {'; '.join(words)}{rest}."
+        return f"None of {len(table)} comparisons of controls is decided by these runs."
+    said = dict.fromkeys(
+        f"{_named(row, '')} is {row['verdict']} than {_named(row, 'reference')}"
+        for row in decided.to_dict("records")
+    )
+    undecided = len(table) - len(decided)
+    rest = f"; {undecided} of {len(table)} comparisons are undecided" if undecided else ""
+    return f"{'; '.join(said)}{rest}."
+
+
+def _named(row: Mapping, which: str) -> str:
+    """Return the name of a control in words; ``which`` is empty or "reference"."""
+    name = row["reference"] if which else row["control"]
+    scaled = row["reference_scaled"] if which else row["scaled"]
+    other_output = str(row["scaled"]) != str(row["reference_scaled"])
+    output = (" (scaled)" if str(scaled) == "True" else " (unscaled)") if other_output else ""
+    return f"{name}{output}"

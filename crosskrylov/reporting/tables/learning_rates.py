@@ -67,7 +67,8 @@ def learning_rates_table(
     families : mapping
         Family of every model.
     calibrations : iterable of DataFrame
-        ``seconds`` are steps times their seconds per step, missing where the target was not reached.
+        ``seconds`` are steps times their seconds per step, missing where the target was not
+        reached.
     target, metric : optional
         Not used here: what `best_rates` goes by.
 

@@ -27,7 +27,9 @@ def test_ratios_of_stopped_runs_are_no_farther_from_one_than_the_truth():
     )
     truth, log = np.log(a / b), np.log(seen)
     assert (log * truth >= -1e-12).all() and (np.abs(log) <= np.abs(truth) + 1e-12).all()
-    np.testing.assert_allclose(seen[(a <= stop_a) & (b <= stop_b)], (a / b)[(a <= stop_a) & (b <= stop_b)])
+    np.testing.assert_allclose(
+        seen[(a <= stop_a) & (b <= stop_b)], (a / b)[(a <= stop_a) & (b <= stop_b)]
+    )
 
 
 def test_who_arrives_before_the_other_is_stopped_wins():

@@ -20,6 +20,7 @@ CONTROLS = {
         "control": name.removesuffix("_scaled"),
         "scaled": name.endswith("_scaled"),
         "model": "m_scaled" if name.endswith("_scaled") else "m",
+        "against": [["row", name.endswith("_scaled")]],
     }
     for experiment in ("single_image", "budget")
     for name in ("row", "quiet", "noise", "row_scaled", "quiet_scaled")
@@ -99,7 +100,7 @@ def test_a_consistent_change_is_decided_and_a_mixed_one_says_how_many_images_wou
     faster = [0.5, 0.6, 0.4, 0.55, 0.5, 0.45, 0.6, 0.5]
     mixed = [0.9, 1.2, 0.8, 1.1, 1.3, 0.7, 0.9, 0.95]
     results = results_on_images(faster, "quiet") + results_on_images(mixed, "noise")[8:]
-    effects = control_effects(results, CONTROLS, reference="row")
+    effects = control_effects(results, CONTROLS)
     at = effects[(effects["metric"] == "ssim_global") & (effects["target"] == 0.99)]
     at = at.set_index("control")
     assert set(at.index) == {"quiet", "noise"}  # the reference itself is no row
@@ -110,7 +111,7 @@ def test_a_consistent_change_is_decided_and_a_mixed_one_says_how_many_images_wou
     assert pd.isna(at.loc["quiet", "images_to_decide"])
     assert at.loc["noise", "verdict"] == "undecided" and at.loc["noise", "images_to_decide"] > 8
     assert effects_sentence(effects) == (
-        "Compared with the unmodified embedding, better than it: quiet; not told from it: noise."
+        "quiet is better than row; 4 of 8 comparisons are undecided."
     )
 
 
@@ -121,7 +122,7 @@ def test_runs_that_were_stopped_stay_in_and_seeds_of_an_image_are_one():
     results += [run("quiet", 100, image="1", seed=1)]
     table = controls_table(results, CONTROLS)
     (row,) = effects_of(
-        table[(table["metric"] == "ssim") & (table["target"] == 0.9)], "row"
+        table[(table["metric"] == "ssim") & (table["target"] == 0.9)], CONTROLS
     ).to_dict("records")
     assert row["n_pairs"] == 3 and row["n_images"] == 2
     assert row["n_reached"] == 3 and row["n_reference_reached"] == 2
@@ -132,12 +133,24 @@ def test_runs_that_were_stopped_stay_in_and_seeds_of_an_image_are_one():
 
 def test_scaled_controls_are_compared_with_the_scaled_reference():
     results = [run("row", 100), run("quiet", 50), run("row_scaled", 20), run("quiet_scaled", 40)]
-    effects = control_effects(results, CONTROLS, reference="row")
+    effects = control_effects(results, CONTROLS)
     assert set(effects[effects["scaled"]]["ratio"]) == {2.0}
     assert set(effects[~effects["scaled"]]["ratio"]) == {0.5}
     assert (effects["verdict"] == "undecided").all()
-    assert "None of the 1 controls" in effects_sentence(effects)
-    assert control_effects([run("quiet", 5)], CONTROLS, reference="row").empty
+    assert effects_sentence(effects).startswith("None of 8 comparisons")
+    assert control_effects([run("quiet", 5)], CONTROLS).empty
+
+
+def test_a_control_may_be_compared_with_others_than_the_unmodified_one():
+    """The scaled one with the unscaled, and with its own kind: two rows, corrected together."""
+    against = {"against": [["row", True], ["quiet", False]]}
+    key = "ablation_single_image/quiet_scaled"
+    controls = CONTROLS | {key: CONTROLS[key] | against}
+    results = [run("row_scaled", 100), run("quiet", 200), run("quiet_scaled", 50)]
+    effects = control_effects(results, controls)
+    at = effects[(effects["metric"] == "ssim") & (effects["target"] == 0.9)]
+    found = {(r["reference"], r["reference_scaled"]): r["ratio"] for r in at.to_dict("records")}
+    assert found == {("row", True): 0.5, ("quiet", False): 0.25}
 
 
 def test_distances_of_the_budget_are_paired_by_seed():
@@ -156,7 +169,7 @@ def test_distances_of_the_budget_are_paired_by_seed():
         }
 
     results = [budget("row", 4.0, s) for s in (1, 2)] + [budget("quiet", 2.0, s) for s in (1, 2)]
-    (row,) = control_effects(results, CONTROLS, reference="row").to_dict("records")
+    (row,) = control_effects(results, CONTROLS).to_dict("records")
     assert row["experiment"] == "budget" and row["metric"] == "frechet_x" and row["n_pairs"] == 2
     assert row["ratio"] == 0.5 and pd.isna(row["n_images"]) and pd.isna(row["target"])
 
@@ -178,9 +191,7 @@ def test_best_rate_is_where_most_runs_arrive_and_then_the_fastest():
     best = best_rates(results, *given).set_index("learning_rate")
     assert list(best[best["best"]].index) == [2e-3] and not best["at_the_end"].any()
     assert list(best["n_reached"]) == [3, 3, 3, 2] and best.loc[2e-3, "steps"] == 400
-    assert rates_sentence(best.reset_index()) == (
-        "Fastest to one-window SSIM 0.99: score at 0.002"
-    )
+    assert rates_sentence(best.reset_index()) == ("Fastest to one-window SSIM 0.99: score at 0.002")
     ends = best_rates(results[:6], *given)
     assert list(ends["at_the_end"]) == [False, True]
     assert "(the end of the range)" in rates_sentence(ends)
