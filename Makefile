@@ -2,6 +2,7 @@
 # make test        lint and tests
 # make study       the full study, part by part (presets/study-*.yaml, presets/study.yaml), each with its snapshot
 # make claims      the published claims about single images, part by part (presets/claims-*.yaml), likewise
+# make controls    what in score embedding does what: controls of it, part by part, likewise (make rates before)
 # make generation  what the study leaves out of generation (presets/generation.yaml), then the same
 # make snapshot    any other part: make snapshot PART=mine PRESETS="presets/study.yaml mine.yaml"
 # make redraw      the figures of docs/results/ again, from its tables
@@ -37,13 +38,17 @@ STUDY_PARTS ?= $(basename $(notdir $(sort $(wildcard presets/study-*.yaml))))
 # Parts of the claims, one after the other: those that take least first.
 CLAIMS_PARTS ?= claims-cifar10-three claims-cifar10 claims-celeba128 claims-celeba64
 
+# Parts of the controls, one after the other; the rest comes after them, with what compares them.
+CONTROLS_PARTS ?= controls-scaled controls-published
+CONTROLS = presets/blank.yaml presets/learning-rates.yaml presets/controls.yaml
+
 LOCK := envs/requirements.lock
 BIN := .venv/bin
 # Named after what is installed: another lock or another package, another installation.
 STAMP := .venv/.installed-$(shell cat $(LOCK) pyproject.toml | cksum | cut -d ' ' -f 1)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(ARGS)
 
-.PHONY: help environment reproduce study claims generation snapshot redraw numbers ready-made demo test lint format keys pins clean
+.PHONY: help environment reproduce study claims controls rates generation snapshot redraw numbers ready-made demo test lint format keys pins clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -76,6 +81,18 @@ claims: ## run the published claims about single images (it continues where it w
 	for part in $(CLAIMS_PARTS); do \
 	  $(MAKE) snapshot PART=$$part PRESETS="presets/blank.yaml presets/claims.yaml presets/$$part.yaml" \
 	    COMMAND="make claims$(if $(FRESH), FRESH=1)"; done
+
+controls: ## run the controls of score embedding (it continues where it was stopped) and keep the results
+	for part in $(CONTROLS_PARTS); do \
+	  $(MAKE) snapshot PART=controls PRESETS="$(CONTROLS) presets/$$part.yaml" \
+	    COMMAND="make controls$(if $(FRESH), FRESH=1)" || exit 1; done
+	$(MAKE) snapshot PART=controls PRESETS="$(CONTROLS)" COMMAND="make controls$(if $(FRESH), FRESH=1)"
+	$(MAKE) snapshot PART=controls-budget PRESETS="$(CONTROLS) presets/controls-budget.yaml" \
+	  COMMAND="make controls$(if $(FRESH), FRESH=1)"
+
+rates: ## compare learning rates on images that are not judged, for presets/learning-rates.yaml
+	$(MAKE) snapshot PART=learning-rates PRESETS="presets/blank.yaml presets/controls-rates.yaml" \
+	  COMMAND="make rates$(if $(FRESH), FRESH=1)"
 
 snapshot: CONFIGFILES = $(PRESETS) $(if $(FRESH),,presets/records.yaml)
 snapshot: $(STAMP) ## run PRESETS and keep tables, figures and records as PART of docs/results/

@@ -619,11 +619,12 @@ def tables(config: Mapping) -> dict[str, Shown]:
         options = {"controls": controls(config)}
         found["controls"] = found["control_effects"] = Shown(inputs, options)
     if results_of(config, SWEEP):
-        inputs = {"results": results_of(config, SWEEP), "calibrations": timed}
+        inputs = {"results": results_of(config, SWEEP)}
         section = config["training"][SWEEP]
-        families = {name: registered_models()[name].family for name in section["models"]}
-        options = {"families": families} | {key: section[key] for key in ("target", "metric")}
-        found["learning_rates"] = found["best_rates"] = Shown(inputs, options)
+        options = {"families": {m: registered_models()[m].family for m in section["models"]}}
+        found["learning_rates"] = Shown(inputs | {"calibrations": timed}, options)
+        goal = {key: section[key] for key in ("target", "metric")}
+        found["best_rates"] = Shown(inputs, options | goal)
     return found
 
 

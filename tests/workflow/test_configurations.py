@@ -1,5 +1,6 @@
 """Every committed configuration can be planned; every mistake ends with one sentence."""
 
+import re
 import shutil
 
 import pytest
@@ -23,7 +24,13 @@ def layers(overlay):
         return []
     if overlay.stem.startswith("claims-"):
         return [BLANK, CLAIMS, overlay]
-    return [BLANK, overlay] if overlay.stem.startswith(("study-", "ready")) else [overlay]
+    if overlay.stem.startswith(("study-", "ready")):
+        return [BLANK, overlay]
+    # its header says what it lies on
+    said = re.search(
+        rf"((?:presets/[a-z0-9-]+\.yaml )*)presets/{overlay.name}", overlay.read_text()
+    )
+    return [*(PROJECT / name for name in said[1].split()), overlay] if said else [overlay]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda file: file.stem if file else "default")

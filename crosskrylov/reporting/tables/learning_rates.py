@@ -55,8 +55,6 @@ def learning_rates_table(
     results: Iterable[Mapping],
     families: Mapping[str, str],
     calibrations: Iterable[pd.DataFrame] = (),
-    target: float | None = None,
-    metric: str = "",
 ) -> pd.DataFrame:
     """Return a row per run of the sweep, metric and target.
 
@@ -69,8 +67,6 @@ def learning_rates_table(
     calibrations : iterable of DataFrame
         ``seconds`` are steps times their seconds per step, missing where the target was not
         reached.
-    target, metric : optional
-        Not used here: what `best_rates` goes by.
 
     Returns
     -------
@@ -105,12 +101,11 @@ def learning_rates_table(
 def best_rates(
     results: Iterable[Mapping],
     families: Mapping[str, str],
-    calibrations: Iterable[pd.DataFrame] = (),
-    target: float | None = None,
-    metric: str = "",
+    target: float,
+    metric: str,
 ) -> pd.DataFrame:
     """Return a row per family and rate, the best one marked; see `rates_by_family`."""
-    table = learning_rates_table(results, families, calibrations)
+    table = learning_rates_table(results, families)
     best = rates_by_family(table, target, metric)
     logger.info(rates_sentence(best))
     return best

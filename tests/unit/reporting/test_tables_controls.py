@@ -187,7 +187,7 @@ def test_best_rate_is_where_most_runs_arrive_and_then_the_fastest():
         # the fastest where it arrives, but it does not everywhere
         *(sweep(8e-3, 90, image=k, stopped=(0.99,) if k == "2" else ()) for k in "012"),
     ]
-    given = ({"m": "score"}, [calibration(0.1)], 0.99, "ssim_global")
+    given = ({"m": "score"}, 0.99, "ssim_global")
     best = best_rates(results, *given).set_index("learning_rate")
     assert list(best[best["best"]].index) == [2e-3] and not best["at_the_end"].any()
     assert list(best["n_reached"]) == [3, 3, 3, 2] and best.loc[2e-3, "steps"] == 400
@@ -195,6 +195,6 @@ def test_best_rate_is_where_most_runs_arrive_and_then_the_fastest():
     ends = best_rates(results[:6], *given)
     assert list(ends["at_the_end"]) == [False, True]
     assert "(the end of the range)" in rates_sentence(ends)
-    table = learning_rates_table(results, *given)
+    table = learning_rates_table(results, {"m": "score"}, [calibration(0.1)])
     assert len(table) == 12 * 4 and set(table["family"]) == {"score"}
     assert table["seconds"].isna().sum() == 2
