@@ -57,7 +57,9 @@ rule calibrate_training:
     """Time a step of every model of the single-image experiment, with nothing else on the machine."""
     input:
         images=of_run(training.calibration_images, "images"),
-        library=lambda wildcards: code("calibrate_training.py", *training.calibration_files(config, wildcards.images)),
+        library=lambda wildcards: code(
+            "calibrate_training.py", *training.calibration_files(config, wildcards.images)
+        ),
     output:
         seconds=training.CALIBRATION,
     log:

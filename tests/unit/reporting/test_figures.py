@@ -215,9 +215,9 @@ TABLES = {
     "downstream": downstream_table,
     "engine_speed": engine_speed_table,
     "where_it_pays": map_table,
-    "controls": controls_shown,
-    "control_effects": control_effects_shown,
-    "learning_rates": rates_shown,
+    "controls": lambda: controls_shown(),
+    "control_effects": lambda: control_effects_shown(),
+    "learning_rates": lambda: rates_shown(),
     "convergence": lambda: convergence([2, 4], [9, 17], fine_size=17, method="transform_bicgstab"),
 }
 
