@@ -35,8 +35,8 @@ COMMAND ?= make snapshot PART=$(PART)
 # Parts of the study that lie on presets/blank.yaml, one after the other.
 STUDY_PARTS ?= $(basename $(notdir $(sort $(wildcard presets/study-*.yaml))))
 
-# Parts of the claims, one after the other: those that take least first.
-CLAIMS_PARTS ?= claims-cifar10-three claims-cifar10 claims-celeba128 claims-celeba64
+# Parts of the claims, one after the other.
+CLAIMS_PARTS ?= claims-cifar10-three claims-cifar10 claims-celeba64 claims-celeba64-more claims-celeba128
 
 # Parts of the controls, one after the other; the rest comes after them, with what compares them.
 CONTROLS_PARTS ?= controls-scaled controls-published

@@ -608,6 +608,8 @@ def tables(config: Mapping) -> dict[str, Shown]:
         inputs = {"results": single + budget}
         if single:
             inputs["calibrations"] = timed
+            references = {"against": [*baseline_models(), ablated_model(False)]}
+            found["paired"] = Shown({"training": ["results/tables/training.tsv"]}, references)
         found["training"] = Shown(inputs, {"baselines": baseline_models()}, targets)
     if budget:
         results = budget + results_of(config, "samplers")
@@ -645,7 +647,8 @@ def figures(config: Mapping) -> dict[str, Shown]:
     if single:
         options = {"targets": config["training"]["single_image"]["targets"]}
         found["ssim_against_seconds"] = Shown(_with(single, "curves", "curve.tsv"), options)
-        found["time_to_ssim"] = Shown({"table": ["results/tables/training.tsv"]})
+        for name in ("time_to_ssim", "survival"):
+            found[name] = Shown({"table": ["results/tables/training.tsv"]})
     if budget:
         inputs = _with(budget, "curves", "curve.tsv")
         found["frechet_against_seconds"] = Shown(inputs, **_GENERATION)

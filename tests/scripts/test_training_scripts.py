@@ -345,7 +345,11 @@ def test_tables_and_figures_of_finished_runs(data, sections, tmp_path):
     expected = (made["steps"] * made["model"].map(cost)).where(made["reached"])
     np.testing.assert_allclose(made["seconds"], expected, rtol=1e-3)
     draw, show = script_main("plot_training"), script_main("plot_training_images")
-    draw("time_to_ssim", *pictures(tmp_path, "time"), {}, table_path=table)
+    for figure in ("time_to_ssim", "survival"):
+        draw(figure, *pictures(tmp_path, figure), {}, table_path=table)
+    paired = tmp_path / "paired.tsv"
+    gather(paired, "paired", {"against": ["ddpm"]}, training_paths=[table])
+    assert list(read_tsv(paired)["model"]) == ["dsm"] * 2
     options = {"targets": [0.01]}
     draw(
         "ssim_against_seconds",
@@ -360,7 +364,7 @@ def test_tables_and_figures_of_finished_runs(data, sections, tmp_path):
     draw("ablation", *pictures(tmp_path, "ablation"), {}, table_path=ablation)
     show(*pictures(tmp_path, "strip"), {}, denoised_paths=strips, result_paths=results)
     show(*pictures(tmp_path, "grid"), {"models": []}, images_path=data / "images.npz")
-    for name in ("time", "ssim", "ablation", "strip", "grid"):
+    for name in ("time_to_ssim", "survival", "ssim", "ablation", "strip", "grid"):
         svg, png = pictures(tmp_path, name)
         assert svg.stat().st_size > 1000 and png.is_file()
 

@@ -3,8 +3,16 @@
 from typing import TYPE_CHECKING
 
 from crosskrylov.reporting.records import read_run
-from crosskrylov.reporting.tables import ablation, controls, learning_rates, quality, training
+from crosskrylov.reporting.tables import (
+    ablation,
+    controls,
+    learning_rates,
+    paired,
+    quality,
+    training,
+)
 from crosskrylov.reporting.tables.writing import write_table
+from crosskrylov.runtime.files import read_tsv
 from crosskrylov.runtime.jobs import run_job
 
 if TYPE_CHECKING:
@@ -13,6 +21,7 @@ if TYPE_CHECKING:
 TABLES = {
     "training": training.training_table,
     "seconds_per_step": training.seconds_per_step,
+    "paired": paired.paired_table,
     "quality": quality.quality_table,
     "ablation": ablation.ablation_table,
     "controls": controls.controls_table,
@@ -23,10 +32,17 @@ TABLES = {
 
 
 def main(
-    table_path, training_table: str, options: dict, result_paths=(), calibration_paths=()
+    table_path,
+    training_table: str,
+    options: dict,
+    result_paths=(),
+    calibration_paths=(),
+    training_paths=(),
 ) -> None:
-    """Write the table of that name (.tsv), from the runs, the calibrations, or both."""
+    """Write the table of that name (.tsv), from runs and calibrations or from training.tsv."""
     given = dict(options)
+    if training_paths:
+        given["training"] = read_tsv(*training_paths)
     if result_paths:
         given["results"] = [read_run(path).value for path in result_paths]
     if calibration_paths:

@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from crosskrylov.reporting.figures import controls
 from crosskrylov.reporting.figures.style import save_figure
+from crosskrylov.reporting.figures.survival import plot_survival
 from crosskrylov.reporting.figures.training import FIGURES
 from crosskrylov.reporting.records import read_run
 from crosskrylov.reporting.tables.training import training_curves
@@ -11,6 +13,8 @@ from crosskrylov.runtime.jobs import run_job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
+
+DRAWN_BY = {**FIGURES, **controls.FIGURES, "survival": plot_survival}
 
 
 def main(
@@ -29,7 +33,7 @@ def main(
         results = [read_run(path).value for path in result_paths]
         curves = [read_run(path, "curve.tsv").value for path in curve_paths]
         data = training_curves(results, curves)
-    save_figure(FIGURES[training_figure](data, **options), svg_path, png_path)
+    save_figure(DRAWN_BY[training_figure](data, **options), svg_path, png_path)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from crosskrylov.reporting.figures.layout import (
     counted,
@@ -18,6 +17,7 @@ from crosskrylov.reporting.figures.layout import (
 )
 from crosskrylov.reporting.figures.register import register
 from crosskrylov.reporting.figures.style import BLUE, GREY, RED, figure_style, palette_for, readable
+from crosskrylov.reporting.figures.survival import survival
 from crosskrylov.reporting.tables.controls import effects_sentence
 from crosskrylov.reporting.tables.learning_rates import rates_sentence
 
@@ -150,7 +150,7 @@ def plot_controls(table: pd.DataFrame) -> plt.Figure:
         target = f" to one-window SSIM {table['target'].iloc[0]:g}" if len(table) else ""
         headline(
             figure,
-            survival_finding(table),
+            controls_finding(table),
             f"{described_sets(table)}; steps{target}. Ticks: runs that were stopped.",
         )
         outside_legend(figure, axes[0], columns=4)
@@ -159,20 +159,15 @@ def plot_controls(table: pd.DataFrame) -> plt.Figure:
 
 def _survival(axis, runs: pd.DataFrame, colour: str, label: str) -> None:
     """Draw Kaplan and Meier's estimate of the share that has not arrived."""
-    arrived = runs["steps"][runs["reached"]].to_numpy(dtype=float)
-    stopped = runs["steps"][~runs["reached"]].to_numpy(dtype=float)
-    last = float(runs["steps"].max())
-    steps, share = np.array([0.0]), np.array([1.0])
-    if len(arrived):
-        estimate = stats.ecdf(stats.CensoredData(uncensored=arrived, right=stopped)).sf
-        steps = np.concatenate([steps, estimate.quantiles])
-        share = np.concatenate([share, estimate.probabilities])
-    axis.step([*steps, last], [*share, share[-1]], where="post", color=colour, lw=1.2, label=label)
-    at = share[np.searchsorted(steps, stopped, side="right") - 1]
-    axis.plot(stopped, at, "|", color=colour, ms=6)
+    spent, reached = runs["steps"].to_numpy(float), runs["reached"].to_numpy(bool)
+    curve = survival(spent, reached)
+    steps, share = np.append(0.0, curve.quantiles), np.append(1.0, curve.probabilities)
+    axis.step(steps, share, where="post", color=colour, lw=1.2, label=label)
+    stopped = np.sort(spent[~reached])
+    axis.plot(stopped, curve.evaluate(stopped), "|", color=colour, ms=6)
 
 
-def survival_finding(table: pd.DataFrame) -> str:
+def controls_finding(table: pd.DataFrame) -> str:
     """Return which control arrives in most runs and which in fewest."""
     if table.empty:
         return "No control was trained on a single image"
@@ -239,3 +234,11 @@ def plot_learning_rates(table: pd.DataFrame) -> plt.Figure:
         for axis in axes[0]:
             label_ends(axis)
     return figure
+
+
+#: What draws each, from one table.
+FIGURES = {
+    "controls": plot_controls,
+    "control_effects": plot_control_effects,
+    "learning_rates": plot_learning_rates,
+}

@@ -8,11 +8,7 @@ import pandas as pd
 
 from crosskrylov.learning.objectives.index import PUBLISHED, baseline_model
 from crosskrylov.learning.sampling.registry import declared_samplers
-from crosskrylov.reporting.figures.controls import (
-    plot_control_effects,
-    plot_controls,
-    plot_learning_rates,
-)
+from crosskrylov.metrics.names import SSIM_METRICS
 from crosskrylov.reporting.figures.layout import (
     counted,
     described_sets,
@@ -190,7 +186,7 @@ def plot_time_to_ssim(table: pd.DataFrame) -> plt.Figure:
         The table of training, of which rows of the experiment single_image and of the windowed SSIM
         are shown.
     """
-    table = _single_image(table)
+    table = single_image_runs(table)
     sets = sorted(table["dataset"].unique())
     targets = sorted(table["target_ssim"].unique())
     with figure_style():
@@ -255,7 +251,7 @@ def _count_beside(axis, height: float, reached: int, total: int) -> None:
 
 def time_finding(table: pd.DataFrame) -> str:
     """Return who reaches the highest target how often and when, the baseline beside it."""
-    table = _single_image(table)
+    table = single_image_runs(table)
     if table.empty:
         return "No image was trained on alone"
     top = table[table["target_ssim"] == table["target_ssim"].max()]
@@ -275,16 +271,15 @@ def time_finding(table: pd.DataFrame) -> str:
     return f"{target} is reached by {', by '.join(words)}"
 
 
-def _single_image(table: pd.DataFrame) -> pd.DataFrame:
-    """Return runs on single images to windowed targets, with ``total_seconds``.
+def single_image_runs(table: pd.DataFrame, metric: str = SSIM_METRICS[1]) -> pd.DataFrame:
+    """Return runs on single images to the targets of one metric, with ``total_seconds``.
 
     These are pre-computation and calibrated steps, to the target or to where the run was stopped;
     the clock on the wall where nothing was calibrated. A table from before has them itself, and
     windowed targets alone.
     """
     table = _apart_by_images(table[table["experiment"] == "single_image"])
-    if "metric" in table:
-        table = table[table["metric"] == "ssim"]
+    table = table[table["metric"] == metric] if "metric" in table else table
     if "total_seconds" not in table:
         training = (table["steps"] * table["seconds_per_step"]).fillna(table["wall_seconds"])
         table = table.assign(total_seconds=table["precompute_seconds"] + training)
@@ -631,7 +626,4 @@ FIGURES: dict[str, Callable[..., plt.Figure]] = {
     "frechet_against_seconds": plot_frechet_against_seconds,
     "quality_against_evaluations": plot_quality_against_evaluations,
     "ablation": plot_ablation,
-    "controls": plot_controls,
-    "control_effects": plot_control_effects,
-    "learning_rates": plot_learning_rates,
 }

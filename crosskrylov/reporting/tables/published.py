@@ -10,6 +10,10 @@ from dataclasses import dataclass
 BASELINES = {name: ("ddpm", "ddpm_from_noise") for name in ("ddpm", "ddim")}
 
 
+#: Sets that only those who accept their terms may use: other images of the same size stand in.
+STAND_INS = ("celeba",)
+
+
 @dataclass(frozen=True)
 class SpeedupClaim:
     """A published time ratio of the DDPM baseline (or DDIM) to the method, at one target SSIM."""

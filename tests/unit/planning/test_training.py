@@ -121,45 +121,75 @@ def test_a_run_is_identified_in_tables(config):
         "seed": 3,
         "learning_rate": 1e-3,
     }
-    assert training.run_columns(config, "single_image", "a", "ddpm", "8")["image"] == "0"
-    config["training"]["single_image"]["images"] = [0, 4, 2]
-    assert training.run_columns(config, "single_image", "a", "ddpm", "8")["image"] == "0+4+2"
+    config["training"]["single_image"]["images_per_batch"] = 2
+    for image, in_batch in (("3", 1), ("0+4+2", 2)):
+        columns = training.run_columns(config, "single_image", "a", "ddpm", "8", image)
+        assert (columns["image"], columns["images_per_batch"]) == (image, in_batch)
+
+
+def test_every_entry_of_images_is_a_run_and_a_list_is_one_run_on_all_of_it(config):
+    config["training"]["single_image"]["images"] = [0, [0, 4, 2], 7]
+    assert training.image_groups(config) == ["0", "0+4+2", "7"]
+    found = [p for p in training.results_of(config, "single_image") if "/a/ddpm/" in p]
+    folders = [f"image{image}/seed{seed}" for seed in (8, 9) for image in ("0", "0+4+2", "7")]
+    assert found == [f"results/training/single_image/a/ddpm/{at}/result.json" for at in folders]
+    run = training.run_of(found[1])
+    assert run == {
+        "experiment": "single_image",
+        "images": "a",
+        "model": "ddpm",
+        "image": "0+4+2",
+        "seed": "8",
+    }
+    section = training.training_section(config, "single_image", "ddpm", run["image"])
+    assert section["single_image"]["images"] == [0, 4, 2]
+    # an ablation is of the same images, and what is trained on the whole set is none of this
+    assert len(training.results_of(config, "ablation_single_image")) == 3 * 2 * 3
+    (first, *_) = training.results_of(config, "budget")
+    assert first == "results/training/budget/b/dsm/seed3/result.json"
+    assert "image" not in training.run_of(first)
 
 
 def test_a_baseline_is_bounded_by_the_methods_run_where_a_ratio_was_published(config):
-    run, section = ("single_image", "a"), config["training"]["single_image"]
+    run, section, one = ("single_image", "a"), config["training"]["single_image"], "0"
     size = config["image_sets"]["a"]
     section["targets"], size["image_size"] = [0.97, 0.98, 0.99], 32
-    assert training.stop_multiples(config, *run, "ddpm") == []  # not asked for
+    assert training.stop_multiples(config, *run, "ddpm", one) == []  # not asked for
     section["stop_at_ratio"] = 1.4
-    (at_098, at_099) = training.stop_multiples(config, *run, "ddpm")
-    assert at_098 == [0.98, pytest.approx(1.4 * 136.91 / 16.07)]
-    assert at_099 == [0.99, pytest.approx(1.4 * 1634.93 / 60.27)]  # the larger of two
-    assert training.stop_multiples(config, *run, "ddpm_from_noise") == [at_098, at_099]
-    assert training.method_result(config, *run, "ddpm", "8") == {
-        "method": "results/training/single_image/a/score_embedding/seed8/result.json"
+    (at_098, at_099) = training.stop_multiples(config, *run, "ddpm", one)
+    # the largest, of several papers and baselines
+    assert at_098 == [0.98, pytest.approx(1.4 * 182.29 / 16.07)]
+    assert at_099 == [0.99, pytest.approx(1.4 * 1634.93 / 60.27)]
+    assert training.stop_multiples(config, *run, "ddpm_from_noise", one) == [at_098, at_099]
+    assert training.method_result(config, *run, "ddpm", "5", "8") == {
+        "method": "results/training/single_image/a/score_embedding/image5/seed8/result.json"
     }
     for model in ("score_embedding", "dsm"):
-        assert training.method_result(config, *run, model, "8") == {}
-    assert training.stop_multiples(config, "ablation_single_image", "a", "ddpm") == []
-    section["images"] = [0, 1, 2]  # of three images together other targets were published
-    assert training.stop_multiples(config, *run, "ddpm") == []
-    section["images"], section["models"] = [0], ["dsm", "ddpm"]
-    assert training.stop_multiples(config, *run, "ddpm") == []  # nothing to compare with
+        assert training.method_result(config, *run, model, one, "8") == {}
+    assert training.stop_multiples(config, "ablation_single_image", "a", "ddpm", one) == []
+    # of three images together other targets were published
+    assert training.stop_multiples(config, *run, "ddpm", "0+1+2") == []
+    section["models"] = ["dsm", "ddpm"]
+    assert training.stop_multiples(config, *run, "ddpm", one) == []  # nothing to compare with
 
 
 def test_a_calibration_gets_what_a_step_depends_on(config):
     assert training.calibrations(config) == [
-        f"results/training/calibration/{name}.tsv" for name in "ab"
+        f"results/training/calibration/{name}/together1.tsv" for name in "ab"
+    ]
+    config["training"]["single_image"] |= {"images": [0, [1, 2, 3]], "images_per_batch": 2}
+    assert training.calibrations(config)[:2] == [
+        f"results/training/calibration/a/together{size}.tsv" for size in (1, 2)
     ]
     assert training.calibration_images(config, "a") == "results/a/seed8/images.npz"
-    given = training.calibration_params(config, "a")
+    given = training.calibration_params(config, "a", "2")
     # those of its variants too, since a scaled one is another model
     assert given["models"] == ["score_embedding", "ddpm", "score_embedding_scaled"]
-    only = training.calibration_params(config, "b", 1)["models"]
-    assert only == ["score_embedding", "ddpm"]
-    assert given["run"] == {"experiment": "single_image", "dataset": "a", "image_size": 16}
-    assert set(given["training"]["single_image"]) == set(training.STEP_KEYS)
+    assert training.calibration_params(config, "b", 1)["models"] == ["score_embedding", "ddpm"]
+    run = {"experiment": "single_image", "dataset": "a", "image_size": 16}
+    assert given["run"] == run | {"images_per_batch": 2}
+    assert set(given["training"]["single_image"]) == {"images", *training.STEP_KEYS}
+    assert given["training"]["single_image"]["images"] == [0, 1]
     assert "budget" not in given["training"] and given["training"]["calibration"]["repeats"] == 5
     names = {file.stem for file in training.calibration_files(config, "a")}
     assert names == {"score_embedding", "noise_prediction"}
@@ -171,9 +201,11 @@ def test_results_of_every_experiment(config):
     ]
     single = training.results_of(config, "single_image")
     assert len(single) == 8
-    assert "results/training/single_image/a/ddpm/seed9/result.json" in single
-    first = training.of_first_seed(config, "single_image")
-    assert {path.split("/")[3] + path.split("/")[5] for path in first} == {"aseed8", "bseed3"}
+    assert "results/training/single_image/a/ddpm/image0/seed9/result.json" in single
+    config["training"]["single_image"]["images"] = [5, 0]
+    shown = [training.run_of(path) for path in training.shown_results(config)]
+    assert len(shown) == 4 and {run["image"] for run in shown} == {"5"}
+    assert {run["images"] + run["seed"] for run in shown} == {"a8", "b3"}
     # lambda and the scaled output mean nothing over a schedule of levels
     assert {p.split("/")[4] for p in training.results_of(config, "ablation_budget")} == {"sum"}
     assert {p.split("/")[4] for p in training.results_of(config, "ablation_single_image")} == {
@@ -265,9 +297,10 @@ def test_the_sweep_has_a_run_for_every_rate_and_its_own_images(config):
 def test_tables_and_figures_of_what_is_run(config):
     tables = training.tables(config)
     assert set(tables) == {
-        *("training", "seconds_per_step", "quality"),
+        *("training", "seconds_per_step", "paired", "quality"),
         *("ablation", "controls", "control_effects"),
     }
+    assert tables["paired"].options["against"] == ["ddpm", "ddpm_from_noise", "score_embedding"]
     assert tables["training"].options == {"baselines": ["ddpm", "ddpm_from_noise"]}
     assert tables["training"].inputs["calibrations"] == training.calibrations(config)
     assert tables["training"].targets == ("single_image", "budget")

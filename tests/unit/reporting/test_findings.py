@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from crosskrylov.reporting.figures import controls, seconds, training
+from crosskrylov.reporting.figures import controls, seconds, survival, training
 from crosskrylov.reporting.figures.studies import (
     companion_stencil,
     convergence,
@@ -397,10 +397,24 @@ CASES = {
         ),
         (reached(("dsm", False, 9.0), ("ddpm", False, 9.0)), "No model reaches SSIM 0.9 within 9"),
     ),
+    "survival": (
+        survival.survival_finding,
+        (
+            reached(("dsm", True, 5.0), ("ddpm", False, 9.0)),
+            "Half of the runs on toy reach SSIM 0.9: DDPM not before they were stopped",
+        ),
+        (reached(("dsm", False, 9.0), ("ddpm", True, 7.0)), "DDPM after 7 s"),
+    ),
     "ssim_against_seconds": (
         training.ssim_finding,
-        (rows("model ssim", ("dsm", 0.9), ("ddpm", 0.8), total_seconds=1), "DSM falls short"),
-        (rows("model ssim", ("dsm", 0.7), ("ddpm", 0.8), total_seconds=1), "DDPM falls short"),
+        (
+            rows("model ssim", ("dsm", 0.9), ("ddpm", 0.8), total_seconds=1, image="0"),
+            "DSM falls short",
+        ),
+        (
+            rows("model ssim", ("dsm", 0.7), ("ddpm", 0.8), total_seconds=1, image="0"),
+            "DDPM falls short",
+        ),
     ),
     "frechet_against_seconds": (
         training.frechet_finding,
@@ -424,7 +438,7 @@ CASES = {
         (effects("worse", "better"), "2 of 2 comparisons are decided; the largest: quiet : row"),
     ),
     "controls": (
-        controls.survival_finding,
+        controls.controls_finding,
         (arrived(row=2, quiet=1), "row arrives in 2 of 2 runs, quiet in 1 of 2"),
         (arrived(row=0, quiet=2), "quiet arrives in 2 of 2 runs, row in 0 of 2"),
         (arrived(row=1, quiet=1), "50% of the runs arrive, whatever"),

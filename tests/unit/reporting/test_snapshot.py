@@ -10,7 +10,9 @@ import pytest
 from crosskrylov.errors import DataError
 from crosskrylov.reporting import catalogue, snapshot
 from crosskrylov.reporting.figures.register import QUESTIONS
+from crosskrylov.reporting.joining import join_tables
 from crosskrylov.reporting.records import record_of
+from crosskrylov.reporting.tables.paired import paired_table
 from crosskrylov.runtime.files import read_json, read_tsv, write_json, write_tsv
 
 LINKS = ("[study](#study)", "[generation](#generation)")
@@ -310,6 +312,34 @@ def test_claims_are_judged_by_the_tables_of_all_parts(tmp_path):
     measured = claims[claims.measured_value.notna()]
     assert measured.dataset.tolist() == ["of_solvers", "of_training"]
     assert "stale" not in set(claims.verdict)
+
+
+def test_runs_are_paired_over_the_images_of_all_parts(tmp_path):
+    target = tmp_path / "kept"
+    for part, images in (("first", ["0", "1"]), ("more", ["2", "3", "4"])):
+        results = Results(tmp_path / part)
+        about = {"experiment": "single_image", "dataset": "toy", "image_size": 32, "seed": 7}
+        about |= {"target_ssim": 0.9, "metric": "ssim", "reached": True, "precompute_seconds": 0}
+        runs = [
+            about | {"model": model, "image": image, "steps": steps, "seconds_per_step": 1.0}
+            for image in images
+            for model, steps in (("dsm", 10 + int(image)), ("ddpm", 30))
+        ]
+        training = pd.DataFrame(runs)
+        results.table("training", training)
+        results.table("paired", paired_table(training, ["ddpm"]))
+        results.keep(target, part)
+    (row,) = read_tsv(target / "tables" / "paired.tsv").to_dict("records")
+    assert (row["model"], row["against"], row["pairs"], row["ratio"]) == ("dsm", "ddpm", 5, 2.5)
+
+
+def test_an_image_keeps_its_name_beside_rows_without_one():
+    """An empty cell makes floats of the numbers around it: 0.0 would be another image than 0."""
+    some = pd.DataFrame({"model": ["a", "b"], "image": [0.0, None], "steps": [1, 2]})
+    others = pd.DataFrame({"model": ["a", "a"], "image": ["0", "0+1"], "steps": [3, 4]})
+    joined = join_tables([some, others])
+    assert joined["image"].astype(str).tolist() == ["<NA>", "0", "0+1"]
+    assert joined["steps"].tolist() == [2, 3, 4]
 
 
 def test_the_texts_of_the_checkout_are_written_again(study, tmp_path, monkeypatch, capsys):

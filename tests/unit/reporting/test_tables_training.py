@@ -9,6 +9,7 @@ from crosskrylov.reporting.tables.quality import quality_table
 from crosskrylov.reporting.tables.training import (
     STEP_COLUMNS,
     columns_of,
+    images_together,
     seconds_per_step,
     training_curves,
     training_table,
@@ -99,6 +100,20 @@ def test_a_model_that_was_not_calibrated_has_no_seconds_and_no_speedup():
     assert row["reached"] and row[["seconds_per_step", "seconds", "speedup_vs_ddpm"]].isna().all()
     elsewhere = calibration(dataset="other", dsm=[1.0, 1.1])
     assert cells(run("dsm", [0.96]), calibrations=[elsewhere])["seconds"].isna().all()
+
+
+def test_seconds_are_those_of_steps_with_as_many_images_in_a_batch():
+    twice = STEPS.assign(images_per_batch=2, seconds=2 * STEPS["seconds"])
+    both = [STEPS.assign(images_per_batch=1), twice]
+    runs = [run("ddpm", [0.96]), run("ddpm", [0.96], image="0+1", images_per_batch=2)]
+    found = cells(*runs, calibrations=both).loc[("ddpm", "ssim", 0.95)]
+    assert (found["seconds"] * 2).iloc[0] == found["seconds"].iloc[1]
+    assert list(seconds_per_step(both)["images_per_batch"].unique()) == [1, 2]
+
+
+def test_runs_on_several_images_are_told_from_those_on_one():
+    images = pd.Series(["0", "0+1+2", 4, None])
+    assert list(images_together(images)) == [1, 3, 1, 1]
 
 
 def test_first_passages_of_both_metrics():
