@@ -183,7 +183,7 @@ def training_section(
         reduced[name]["noise"] = noise or reduced[name]["noise"]
     if experiment == SWEEP:
         reduced[name]["targets"] = [section[SWEEP]["target"]]
-        reduced[name]["metrics"] = [section[SWEEP]["metric"]]
+        reduced[name]["metrics"] = [section[SWEEP]["judged_by"]]
     return reduced
 
 
@@ -625,7 +625,7 @@ def tables(config: Mapping) -> dict[str, Shown]:
         section = config["training"][SWEEP]
         options = {"families": {m: registered_models()[m].family for m in section["models"]}}
         found["learning_rates"] = Shown(inputs | {"calibrations": timed}, options)
-        goal = {key: section[key] for key in ("target", "metric")}
+        goal = {"target": section["target"], "metric": section["judged_by"]}
         found["best_rates"] = Shown(inputs, options | goal)
     return found
 

@@ -17,11 +17,12 @@ def step_costs(calibrations: Iterable[pd.DataFrame]) -> Callable[[Mapping, str],
         nothing. None where nothing was calibrated on the run's data set with its batches.
     """
     known = {
-        (row["dataset"], row["model"], int(row.get("images_per_batch", 1))): row["seconds_per_step"]
+        (row["dataset"], row["model"], int(row["images_per_batch"])): row["seconds_per_step"]
         for row in seconds_per_step(calibrations).to_dict("records")
     }
 
     def cost(result: Mapping, model: str) -> float | None:
-        return known.get((result["dataset"], model, int(result.get("images_per_batch", 1))))
+        of_steps = {"images_per_batch": 1, **result}  # of which old records say nothing
+        return known.get((result["dataset"], model, int(of_steps["images_per_batch"])))
 
     return cost
