@@ -39,7 +39,7 @@ STUDY_PARTS ?= $(basename $(notdir $(sort $(wildcard presets/study-*.yaml))))
 CLAIMS_PARTS ?= claims-cifar10-three claims-cifar10 claims-celeba64 claims-celeba64-more claims-celeba128
 
 # Parts of the controls, one after the other; the rest comes after them, with what compares them.
-CONTROLS_PARTS ?= controls-scaled controls-published
+CONTROLS_PARTS ?= controls-scaled controls-published controls-published-quiet
 CONTROLS = presets/blank.yaml presets/learning-rates.yaml presets/controls.yaml
 
 LOCK := envs/requirements.lock

@@ -13,6 +13,9 @@ from crosskrylov.metrics.intervals import Interval, median_interval
 #: Error that a verdict allows, and power at which `pairs_to_decide` counts.
 LEVEL, POWER = 0.05, 0.8
 
+#: More pairs than these decide nothing that anybody would run.
+MOST_PAIRS = 10_000
+
 #: Up to so many pairs every pattern of signs is tried; more are sampled, with this seed.
 _EXACT_PAIRS, _SEED = 13, 0
 
@@ -112,16 +115,29 @@ def standard_effect(ratios: Sequence[float]) -> float:
     return float(logs.mean() / logs.std(ddof=1))
 
 
-def pairs_to_decide(effect: float) -> float:
+def pairs_to_decide(effect: float, comparisons: int = 1) -> float:
     """Return how many pairs would decide an effect of this size: two-sided 5 %, power 80 %.
 
-    By the normal approximation and its small-sample term (Guenther 1981, z^2 / 2); without
-    correction for several comparisons. Missing (NaN) where there is no effect to decide.
+    By the normal approximation and its small-sample term (Guenther 1981, z^2 / 2).
+
+    Parameters
+    ----------
+    effect : float
+        See `standard_effect`.
+    comparisons : int
+        Comparisons that the 5 % are shared by (Bonferroni).
+
+    Returns
+    -------
+    float
+        Missing (NaN) where there is no effect to decide, or where more than `MOST_PAIRS` would be
+        needed.
     """
     if not np.isfinite(effect) or effect == 0:
         return float("nan")
-    z = stats.norm.ppf(1 - LEVEL / 2)
-    return float(math.ceil(((z + stats.norm.ppf(POWER)) / effect) ** 2 + z**2 / 2))
+    z = stats.norm.ppf(1 - LEVEL / comparisons / 2)
+    pairs = ((z + stats.norm.ppf(POWER)) / effect) ** 2 + z**2 / 2
+    return float(math.ceil(pairs)) if pairs <= MOST_PAIRS else float("nan")
 
 
 def ratio_of_pairs(ratios: Sequence[float]) -> Interval:

@@ -51,8 +51,9 @@ TABLE_CAPTIONS = {
     "distance, with its 95 % interval; below 1 the control is better. Runs that were stopped stay "
     "in, which can only pull a ratio towards 1. *effect* is the mean of the logarithms over their "
     "standard deviation; *p* of flipping signs, *p holm* corrected over the comparisons of one "
-    "outcome, which the verdict goes by; *images to decide* would give a power of 80 % for an "
-    "effect of this size (pairs, where there are no images).",
+    "outcome with the same output, which the verdict goes by; *images to decide* would give a "
+    "power of 80 % for an effect of this size and as many comparisons (pairs, where there are no "
+    "images).",
     "learning_rates": "Every run of the sweep of learning rates, on images that are not judged.",
     "best_rates": "Steps to the target at every learning rate by family of objectives: median over "
     "runs, with its 95 % interval; runs that were stopped count with the steps until then. *best* "

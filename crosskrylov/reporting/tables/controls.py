@@ -162,8 +162,9 @@ def effects_of(table: pd.DataFrame, controls: Mapping[str, Mapping[str, Any]]) -
     image and random seed in common; the seeds of an image are averaged (in logarithms) first, so
     that a pair is an image, or a seed where there are no images. Where a run was stopped before its
     target, the ratio is no farther from 1 than the true one
-    (`crosskrylov.metrics.paired.paired_ratios`). p values are corrected after Holm over all
-    comparisons of one outcome; a verdict needs the corrected one below 5 %.
+    (`crosskrylov.metrics.paired.paired_ratios`). p values are corrected after Holm over the
+    comparisons of one outcome that have the same output, scaled or not; a verdict needs the
+    corrected one below 5 %.
 
     Parameters
     ----------
@@ -173,7 +174,8 @@ def effects_of(table: pd.DataFrame, controls: Mapping[str, Mapping[str, Any]]) -
     Returns
     -------
     DataFrame
-        With `EFFECT_COLUMNS`; ``images_to_decide`` is given where the verdict is undecided.
+        With `EFFECT_COLUMNS`; ``images_to_decide`` is given where the verdict is undecided, for
+        as many comparisons.
     """
     rows = []
     pairs = _comparisons(controls)
@@ -185,17 +187,21 @@ def effects_of(table: pd.DataFrame, controls: Mapping[str, Mapping[str, Any]]) -
             for reference in pairs.get((key[0], *name), ())
             if reference in groups and reference != name
         ]
-        compared = [row for row in compared if row]
-        for row, p in zip(compared, holm([row["p_value"] for row in compared]), strict=True):
-            decided = bool(np.isfinite(p) and p < LEVEL)
-            row["p_holm"] = p
-            row["verdict"] = "undecided"
-            if decided:
-                row["verdict"] = "better" if row["effect_sign"] < 0 else "worse"
-            else:
-                row["images_to_decide"] = pairs_to_decide(row["effect"])
-        rows += compared
+        for scaled in (False, True):
+            rows += _judged([row for row in compared if row and bool(row["scaled"]) is scaled])
     return pd.DataFrame(rows, columns=list(EFFECT_COLUMNS))
+
+
+def _judged(compared: list[dict]) -> list[dict]:
+    """Return rows of `effects_of` with their verdicts, corrected for their number."""
+    for row, p in zip(compared, holm([row["p_value"] for row in compared]), strict=True):
+        row["p_holm"] = p
+        row["verdict"] = "undecided"
+        if np.isfinite(p) and p < LEVEL:
+            row["verdict"] = "better" if row["effect_sign"] < 0 else "worse"
+        else:
+            row["images_to_decide"] = pairs_to_decide(row["effect"], len(compared))
+    return compared
 
 
 def _comparisons(controls: Mapping[str, Mapping]) -> dict[tuple, list[tuple]]:

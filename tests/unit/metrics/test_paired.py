@@ -72,4 +72,6 @@ def test_pairs_to_decide_have_the_power_that_is_promised():
         cut = stats.t.ppf(0.975, n - 1)
         power = stats.nct.sf(cut, n - 1, size * np.sqrt(n))
         assert 0.78 < power < 0.88, (size, n, power)
+    assert pairs_to_decide(0.8, comparisons=10) > 1.3 * pairs_to_decide(0.8)
+    assert math.isnan(pairs_to_decide(0.001))
     assert math.isnan(pairs_to_decide(0.0)) and math.isnan(standard_effect([2.0, 2.0]))
