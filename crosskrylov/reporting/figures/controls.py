@@ -16,7 +16,16 @@ from crosskrylov.reporting.figures.layout import (
     panels,
 )
 from crosskrylov.reporting.figures.register import register
-from crosskrylov.reporting.figures.style import BLUE, GREY, RED, figure_style, palette_for, readable
+from crosskrylov.reporting.figures.style import (
+    BLUE,
+    COLOURS,
+    FAINT,
+    GREY,
+    RED,
+    figure_style,
+    palette_for,
+    readable,
+)
 from crosskrylov.reporting.figures.survival import survival
 from crosskrylov.reporting.tables.controls import effects_sentence
 from crosskrylov.reporting.tables.learning_rates import rates_sentence
@@ -111,7 +120,7 @@ def effects_finding(table: pd.DataFrame) -> str:
     largest = decided.loc[np.log(decided["ratio"]).abs().idxmax()]
     return (
         f"{len(decided)} of {counted(len(table), 'comparison')} are decided; the largest: "
-        f"{_comparison(largest)}, {largest['ratio']:.2g} times"
+        f"{_comparison(largest).replace(' : ', ' against ')}, {largest['ratio']:.2g} times"
     )
 
 
@@ -137,13 +146,16 @@ def plot_controls(table: pd.DataFrame) -> plt.Figure:
         scaled=table["scaled"].astype(str) == "True", reached=table["reached"].astype(str) == "True"
     )
     shown = panels(table, "dataset", "scaled")
-    colours = palette_for(sorted(set(table["control"])))
+    looks = {
+        name: {"color": COLOURS[k % len(COLOURS)], "ls": ("-", "--", ":", "-.")[k // len(COLOURS)]}
+        for k, name in enumerate(sorted(set(table["control"]))[: 4 * len(COLOURS)])
+    }
     with figure_style():
         figure, axes = grid(1, max(len(shown), 1), height=2.9, sharey=True)
         for axis, (dataset, scaled) in zip(axes[0], shown):
             here = table[(table["dataset"] == dataset) & (table["scaled"] == scaled)]
             for control, runs in here.groupby("control"):
-                _survival(axis, runs, colours[control], readable(control))
+                _survival(axis, runs, looks.get(control, {"color": FAINT}), readable(control))
             output = "scaled output" if scaled else "output as published"
             axis.set(title=f"{dataset}: {output}", xlabel="optimiser steps", ylim=(-0.02, 1.04))
         axes[0][0].set_ylabel("share of runs not there yet")
@@ -157,21 +169,22 @@ def plot_controls(table: pd.DataFrame) -> plt.Figure:
     return figure
 
 
-def _survival(axis, runs: pd.DataFrame, colour: str, label: str) -> None:
+def _survival(axis, runs: pd.DataFrame, look: Mapping, label: str) -> None:
     """Draw Kaplan and Meier's estimate of the share that has not arrived."""
     spent, reached = runs["steps"].to_numpy(float), runs["reached"].to_numpy(bool)
     curve = survival(spent, reached)
     steps, share = np.append(0.0, curve.quantiles), np.append(1.0, curve.probabilities)
-    axis.step(steps, share, where="post", color=colour, lw=1.2, label=label)
+    axis.step(steps, share, where="post", lw=1.2, label=label, **look)
     stopped = np.sort(spent[~reached])
-    axis.plot(stopped, curve.evaluate(stopped), "|", color=colour, ms=6)
+    axis.plot(stopped, curve.evaluate(stopped), "|", color=look["color"], ms=6)
 
 
 def controls_finding(table: pd.DataFrame) -> str:
     """Return which control arrives in most runs and which in fewest."""
     if table.empty:
         return "No control was trained on a single image"
-    arrived = table.groupby("control")["reached"].agg(["sum", "count"])
+    scaled = table["scaled"].map({True: ", scaled", False: ""})
+    arrived = table.groupby(table["control"] + scaled)["reached"].agg(["sum", "count"])
     share = (arrived["sum"] / arrived["count"]).sort_values(ascending=False, kind="stable")
     if share.iloc[0] == share.iloc[-1]:
         return (
@@ -223,6 +236,9 @@ def plot_learning_rates(table: pd.DataFrame) -> plt.Figure:
                     if str(row["best"]) == "True":
                         axis.plot(x, y, "o", ms=9, mfc="none", color=colour)
             axis.set(xscale="log", yscale="log", xlabel="learning rate", title=dataset)
+            rates = sorted(set(table["learning_rate"]))
+            axis.set_xticks(rates, [f"{rate:g}" for rate in rates])
+            axis.minorticks_off()
         axes[0][0].set_ylabel("optimiser steps to the target")
         runs = int(table["n_runs"].max()) if len(table) else 0
         headline(

@@ -62,6 +62,7 @@ def arrived(**counts):
     return rows(
         "control reached",
         *((name, k < count) for name, count in counts.items() for k in range(2)),
+        scaled=False,
     )
 
 
@@ -435,7 +436,10 @@ CASES = {
         controls.effects_finding,
         (effects("better", "undecided"), "quiet is better than row; 1 of 2 comparisons are"),
         (effects("undecided", "undecided"), "None of 2 comparisons"),
-        (effects("worse", "better"), "2 of 2 comparisons are decided; the largest: quiet : row"),
+        (
+            effects("worse", "better"),
+            "2 of 2 comparisons are decided; the largest: quiet against row",
+        ),
     ),
     "controls": (
         controls.controls_finding,
