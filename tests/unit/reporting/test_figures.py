@@ -20,8 +20,6 @@ from crosskrylov.reporting.figures.style import (
     palette_for,
     save_figure,
 )
-from crosskrylov.reporting.tables.controls import effects_of
-from crosskrylov.reporting.tables.learning_rates import BEST_COLUMNS
 from crosskrylov.reporting.tables.solvers import solver_table
 from crosskrylov.runtime.declared import declared_in
 from crosskrylov.solvers.base import FAMILIES as SOLVER_FAMILIES
@@ -215,9 +213,6 @@ TABLES = {
     "downstream": downstream_table,
     "engine_speed": engine_speed_table,
     "where_it_pays": map_table,
-    "controls": lambda: controls_shown(),
-    "control_effects": lambda: control_effects_shown(),
-    "learning_rates": lambda: rates_shown(),
     "convergence": lambda: convergence([2, 4], [9, 17], fine_size=17, method="transform_bicgstab"),
 }
 
@@ -231,48 +226,6 @@ LOADER = {
     "file_size": 16,
     "random_seed": 0,
 }
-
-
-def controls_shown():
-    """Return two controls on three images, of which one run was stopped."""
-    rows = [
-        {
-            "experiment": "single_image",
-            "dataset": "toy",
-            "image_size": 10,
-            "control": control,
-            "scaled": scaled,
-            "image": image,
-            "seed": 0,
-            "metric": "ssim_global",
-            "target": 0.99,
-            "reached": (control, image) != ("row", 2),
-            "steps": 100 + 30 * image + 50 * (control == "row"),
-            "value": None,
-        }
-        for control in ("row", "quiet")
-        for scaled in (False, True)
-        for image in range(3)
-    ]
-    return pd.DataFrame(rows)
-
-
-def control_effects_shown():
-    pair = {"control": "quiet", "against": [["row", False], ["row", True]]}
-    controls = {
-        f"ablation_single_image/{name}": pair | {"scaled": name == "b"} for name in ("a", "b")
-    }
-    return effects_of(controls_shown(), controls)
-
-
-def rates_shown():
-    rows = [
-        ("toy", 10, family, rate, "ssim_global", 0.99, 3, reached, steps, 0.8 * steps, 1.2 * steps)
-        for family in ("score", "noise_levels")
-        for rate, reached, steps in ((1e-3, 3, 200.0), (2e-3, 2, 150.0))
-    ]
-    table = pd.DataFrame(rows, columns=BEST_COLUMNS[:-2])
-    return table.assign(best=table["learning_rate"] == 1e-3, at_the_end=False)
 
 
 def labelled(name):
