@@ -3,6 +3,7 @@
 # make study       the full study, part by part (presets/study-*.yaml), each with its snapshot;
 #                  make study-theory is one part, and so is every preset with a family's name
 # make claims      the published claims about single images, part by part (presets/claims-*.yaml), likewise
+# make controls    what in score embedding does what: controls of it, part by part, likewise (make rates before)
 # make generation  training and generation in depth (presets/generation.yaml)
 # make snapshot    any other part: make snapshot PART=mine PRESETS="presets/blank.yaml mine.yaml"
 # make redraw      the figures of docs/results/ again, from its tables
@@ -37,13 +38,17 @@ parts = $(basename $(notdir $(sort $(wildcard presets/$(1)-*.yaml))))
 STUDY_PARTS := $(call parts,study)
 CLAIMS_PARTS := $(call parts,claims)
 
+# Parts of the controls, one after the other; the rest comes after them, with what compares them.
+CONTROLS_PARTS ?= controls-scaled controls-published controls-published-quiet
+CONTROLS = presets/blank.yaml presets/learning-rates.yaml presets/controls.yaml
+
 LOCK := envs/requirements.lock
 BIN := .venv/bin
 # Named after what is installed: another lock or another package, another installation.
 STAMP := .venv/.installed-$(shell cat $(LOCK) pyproject.toml | cksum | cut -d ' ' -f 1)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(ARGS)
 
-.PHONY: help environment reproduce study $(STUDY_PARTS) claims $(CLAIMS_PARTS) generation snapshot redraw numbers ready-made demo test lint format keys pins clean
+.PHONY: help environment reproduce study $(STUDY_PARTS) claims $(CLAIMS_PARTS) controls rates generation snapshot redraw numbers ready-made demo test lint format keys pins clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -81,6 +86,18 @@ $(CLAIMS_PARTS):
 generation: ## train and sample in depth, with several seeds, and keep the results
 	$(MAKE) snapshot PART=generation PRESETS="presets/blank.yaml presets/generation.yaml" \
 	  COMMAND="make generation$(if $(FRESH), FRESH=1)"
+
+controls: ## run the controls of score embedding (it continues where it was stopped) and keep the results
+	for part in $(CONTROLS_PARTS); do \
+	  $(MAKE) snapshot PART=controls PRESETS="$(CONTROLS) presets/$$part.yaml" \
+	    COMMAND="make controls$(if $(FRESH), FRESH=1)" || exit 1; done
+	$(MAKE) snapshot PART=controls PRESETS="$(CONTROLS)" COMMAND="make controls$(if $(FRESH), FRESH=1)"
+	$(MAKE) snapshot PART=controls-budget PRESETS="$(CONTROLS) presets/controls-budget.yaml" \
+	  COMMAND="make controls$(if $(FRESH), FRESH=1)"
+
+rates: ## compare learning rates on images that are not judged, for presets/learning-rates.yaml
+	$(MAKE) snapshot PART=learning-rates PRESETS="presets/blank.yaml presets/controls-rates.yaml" \
+	  COMMAND="make rates$(if $(FRESH), FRESH=1)"
 
 snapshot: CONFIGFILES = $(PRESETS) $(if $(FRESH),,presets/records.yaml)
 snapshot: $(STAMP) ## run PRESETS and keep tables, figures and records as PART of docs/results/

@@ -46,6 +46,7 @@ def make_objective(
     times: Sequence[float],
     noise: float,
     final_time: float,
+    visited: Sequence[int] | None = None,
 ) -> Objective:
     """Return what a model is trained on in an experiment; see `Setting`.
 
@@ -69,6 +70,7 @@ def make_objective(
             diffusion=training["diffusion"],
             final_time=final_time,
             scaled=model.scaled,
+            visited=None if visited is None else torch.as_tensor(visited),
         )
     )
 

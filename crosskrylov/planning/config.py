@@ -35,6 +35,7 @@ _SECTIONS_ON_SETS = (
     ("training", "budget"),
     ("training", "ablation", "single_image"),
     ("training", "ablation", "budget"),
+    ("training", "learning_rates"),
     ("training", "samplers"),
     ("training", "quality"),
 )

@@ -224,7 +224,7 @@ def _calibration_steps(config: Mapping, images: str, file: str) -> list[Step]:
     together = Path(file).stem.removeprefix("together")
     given = training.calibration_params(config, images, together)
     given |= {"equation": equation(config, images)}
-    files = tuple(training.calibration_files(config))
+    files = tuple(training.calibration_files(config, images))
     own = Step("calibrate_training.py", given, files)
     return training_steps(config, images, given["seed"], [own])
 
@@ -245,7 +245,7 @@ def _training_steps(
         "single_image": ("train_single_image", "denoise", "evaluate_single_image"),
         "budget": ("train_budget", "sample", "evaluate_budget"),
     }[training.base_experiment(experiment)]
-    if experiment == "ablation_single_image":
+    if "denoise" in scripts and not training.is_shown(experiment):
         scripts = (scripts[0], scripts[2])  # it shows no denoised images
     embedding = None
     if training.embedded_images(config, experiment, images, model, seed):

@@ -32,13 +32,8 @@ CALIBRATION = "results/training/calibration/{images}/together{together}.tsv"
 
 #: What trains or judges networks; an ablation uses the settings of the experiment that it names.
 EXPERIMENTS = (
-    "single_image",
-    "budget",
-    "ablation_single_image",
-    "ablation_budget",
-    "samplers",
-    "quality",
-    "ablation_quality",
+    *("single_image", "budget", "ablation_single_image", "ablation_budget"),
+    *("learning_rates", "samplers", "quality", "ablation_quality"),
 )
 
 #: The ablations that train, and are compared in the ablation's table.
@@ -47,12 +42,22 @@ ABLATIONS = ("ablation_single_image", "ablation_budget")
 #: What judges the networks of the budget experiment, and trains none.
 JUDGING = ("samplers", "quality")
 
+#: The sweep of learning rates; its models are those of the single images, each with a rate.
+SWEEP = "learning_rates"
+
 #: Keys of an experiment's section that say which runs there are, not what a run does; of
-#: ``stop_at_ratio`` a run gets what follows for it, see `stop_multiples`.
-LISTING_KEYS = ("image_sets", "images", "models", "variants", "stop_at_ratio")
+#: ``stop_at_ratio`` and ``learning_rates`` a run gets what follows for it, see `stop_multiples` and
+#: `learning_rate`.
+LISTING_KEYS = (
+    *("image_sets", "images", "models", "variants"),
+    *("stop_at_ratio", "learning_rates"),
+)
 
 #: Keys of ``training.single_image`` that a step depends on, beside the images.
-STEP_KEYS = ("images_per_batch", "noise", "threads")
+STEP_KEYS = (
+    *("images_per_batch", "noise", "threads"),
+    *("start_noise", "denoising_steps"),  # which levels a restricted model is trained on
+)
 
 _ABLATION = "ablation_"
 _FOLDER = re.compile(
@@ -71,7 +76,12 @@ def is_ablation(experiment: str) -> bool:
 
 def base_experiment(experiment: str) -> str:
     """Return the experiment whose settings a run uses: that without ``ablation_`` before it."""
-    return experiment.removeprefix(_ABLATION)
+    return "single_image" if experiment == SWEEP else experiment.removeprefix(_ABLATION)
+
+
+def is_shown(experiment: str) -> bool:
+    """Return whether the pictures of an experiment's runs are shown, not only their numbers."""
+    return experiment in ("single_image", "budget")
 
 
 def run_folder(experiment: str) -> str:
@@ -87,9 +97,13 @@ def run_of(path: str) -> dict[str, str]:
     return {key: value for key, value in _FOLDER.match(path).groupdict().items() if value}
 
 
-def image_groups(config: Mapping) -> list[str]:
-    """Return the images of every single-image run; those trained on together joined by a plus."""
-    entries = config["training"]["single_image"]["images"]
+def image_groups(config: Mapping, experiment: str = "single_image") -> list[str]:
+    """Return the images of every single-image run; those trained on together joined by a plus.
+
+    An ablation is run on those of the main experiment, the sweep of learning rates on its own.
+    """
+    section = SWEEP if experiment == SWEEP else "single_image"
+    entries = config["training"][section]["images"]
     return ["+".join(map(str, [entry] if isinstance(entry, int) else entry)) for entry in entries]
 
 
@@ -117,10 +131,22 @@ def ablated_model(scaled: bool) -> str:
 
 
 def trained_model(config: Mapping, experiment: str, model: str) -> str:
-    """Return the model that is trained under the name ``model``, which may be a variant."""
+    """Return the model that is trained under the name ``model``.
+
+    That may be a variant of the ablation, or a model with a learning rate of the sweep.
+    """
+    if experiment == SWEEP:
+        return _swept(model)[0]
     if not is_ablation(experiment):
         return model
-    return ablated_model(variant_of(config, experiment, model)["scaled"])
+    variant = variant_of(config, experiment, model)
+    return variant["model"] or ablated_model(variant["scaled"])
+
+
+def _swept(model: str) -> tuple[str, float]:
+    """Return the model and the learning rate of a run of the sweep: of "ddpm-0.001"."""
+    name, _, rate = model.partition("-")
+    return name, float(rate)
 
 
 def model_file(config: Mapping, experiment: str, model: str) -> Path:
@@ -154,7 +180,7 @@ def training_section(
     together.
     """
     section = config["training"]
-    nested = ("single_image", "budget", "ablation", "samplers", "calibration", "quality")
+    nested = ("single_image", "budget", "ablation", "samplers", "calibration", "quality", SWEEP)
     reduced = {key: value for key, value in section.items() if key not in nested}
     name = base_experiment(experiment)
     parts = (name,)
@@ -165,14 +191,30 @@ def training_section(
     if name in ("budget", "quality"):  # of samplers they need the settings, not what is compared
         for key in ("samplers", "function_evaluations"):
             del reduced["samplers"][key]
+    reduced["learning_rate"] = learning_rate(config, experiment, model)
     if image is not None:
         reduced[name]["images"] = image_indices(image)
     if is_ablation(experiment) and name == "single_image":
         noise = variant_of(config, experiment, model)["noise"]
-        reduced[name]["targets"] = [section["ablation"]["target"]]
-        reduced[name]["metrics"] = ["ssim"]
+        own = section["ablation"][name]
+        reduced[name]["targets"] = own["targets"] or [section["ablation"]["target"]]
+        reduced[name]["metrics"] = own["metrics"]
         reduced[name]["noise"] = noise or reduced[name]["noise"]
+    if experiment == SWEEP:
+        reduced[name]["targets"] = [section[SWEEP]["target"]]
+        reduced[name]["metrics"] = [section[SWEEP]["judged_by"]]
     return reduced
+
+
+def learning_rate(config: Mapping, experiment: str, model: str) -> float:
+    """Return the learning rate of a run: on single images that of the model's family, if any."""
+    if experiment == SWEEP:
+        return _swept(model)[1]
+    rates = {}
+    if base_experiment(experiment) == "single_image":
+        rates = config["training"]["single_image"]["learning_rates"]
+    family = _declaration(config, experiment, model).family
+    return rates.get(family, config["training"]["learning_rate"])
 
 
 def targets_of(config: Mapping, experiment: str, model: str) -> list[float]:
@@ -192,7 +234,7 @@ def run_columns(
         "experiment": experiment,
         "dataset": images,
         "image_size": config["image_sets"][images]["image_size"],
-        "model": model,
+        "model": trained_model(config, experiment, model) if experiment == SWEEP else model,
         "seed": int(seed),
         "learning_rate": training_section(config, experiment, model)["learning_rate"],
     }
@@ -238,9 +280,52 @@ def method_result(
 
 def calibrations(config: Mapping) -> list[str]:
     """Return the files of the calibrated image sets: one for every size of a batch."""
-    sets = config["training"]["single_image"]["image_sets"]
-    sizes = sorted({images_in_batch(config, image) for image in image_groups(config)})
-    return [CALIBRATION.format(images=name, together=size) for name in sets for size in sizes]
+    pairs = {
+        (name, images_in_batch(config, image))
+        for experiment in _TIMED
+        for name in _timed_section(config, experiment)["image_sets"]
+        if _timed_models(config, experiment)
+        for image in image_groups(config, experiment)
+    }
+    order = list(config["image_sets"])
+    return [
+        CALIBRATION.format(images=name, together=size)
+        for name, size in sorted(pairs, key=lambda pair: (order.index(pair[0]), pair[1]))
+    ]
+
+
+#: Experiments whose times to target are steps times calibrated seconds.
+_TIMED = ("single_image", "ablation_single_image", SWEEP)
+
+
+def _timed_section(config: Mapping, experiment: str) -> Mapping:
+    """Return the section that says on which image sets a timed experiment runs."""
+    training = config["training"]
+    if is_ablation(experiment):
+        return training["ablation"][base_experiment(experiment)]
+    return training[experiment]
+
+
+def _timed_models(config: Mapping, experiment: str) -> list[str]:
+    """Return the models that a timed experiment trains, each once."""
+    section = _timed_section(config, experiment)
+    names = variants_run(config, "single_image") if is_ablation(experiment) else section["models"]
+    trained = [
+        trained_model(config, experiment, name) if is_ablation(experiment) else name
+        for name in names
+    ]
+    return list(dict.fromkeys(trained))
+
+
+def _calibrated_models(config: Mapping, images: str) -> list[str]:
+    """Return the models whose steps are timed on an image set: all that are trained on it."""
+    models = [
+        model
+        for experiment in _TIMED
+        if images in _timed_section(config, experiment)["image_sets"]
+        for model in _timed_models(config, experiment)
+    ]
+    return list(dict.fromkeys(models))
 
 
 def calibration_images(config: Mapping, images: str) -> str:
@@ -266,7 +351,7 @@ def calibration_params(config: Mapping, images: str, together: int | str) -> dic
             "image_size": config["image_sets"][images]["image_size"],
             "images_per_batch": int(together),
         },
-        "models": list(training["single_image"]["models"]),
+        "models": _calibrated_models(config, images),
         "embedded_steps": config["embedding"]["steps"],
         "unet": config["unet"],
         "training": reduced | {"single_image": single, "calibration": training["calibration"]},
@@ -274,9 +359,9 @@ def calibration_params(config: Mapping, images: str, together: int | str) -> dic
     }
 
 
-def calibration_files(config: Mapping) -> list[Path]:
+def calibration_files(config: Mapping, images: str) -> list[Path]:
     """Return the modules of the models that are calibrated: a library input of the job."""
-    models = config["training"]["single_image"]["models"]
+    models = _calibrated_models(config, images)
     return [_declaration(config, "single_image", model).file for model in models]
 
 
@@ -323,8 +408,8 @@ def embedded_images(
 def denoised_images(
     config: Mapping, experiment: str, images: str, model: str, image: str, seed: str
 ) -> dict[str, str]:
-    """Return the denoised images of a run, as named input; an ablation shows none."""
-    if is_ablation(experiment):
+    """Return the denoised images of a run, as named input; an ablation and a sweep show none."""
+    if not is_shown(experiment):
         return {}
     folder = RUN_ON_IMAGES.format(
         experiment=experiment, images=images, model=model, image=image, seed=seed
@@ -347,17 +432,15 @@ def results_of(config: Mapping, experiment: str) -> list[str]:
         ]
     if is_ablation(experiment):
         base = base_experiment(experiment)
-        section, variants = training["ablation"][base], training["ablation"]["variants"]
-        wanted = variants if section["variants"] is None else section["variants"]
-        models = [
-            name for name, variant in variants.items() if name in wanted and _applies(variant, base)
-        ]
+        section, models = training["ablation"][base], variants_run(config, base)
     else:
         section = training[experiment]
         models = section["models"]
+    if experiment == SWEEP:
+        models = [f"{model}-{rate:g}" for model in models for rate in section["rates"]]
     pattern = f"{run_folder(experiment)}result.json".replace("{experiment}", experiment)
     some = base_experiment(experiment) == "single_image"
-    more = {"image": image_groups(config)} if some else {}
+    more = {"image": image_groups(config, experiment)} if some else {}
     return expand_runs(config, pattern, section["image_sets"], model=models, **more)
 
 
@@ -372,11 +455,25 @@ def floor_options(config: Mapping) -> dict[str, Any]:
     return {key: config["training"]["quality"][key] for key in ("sizes", "n_samples", "features")}
 
 
+def variants_run(config: Mapping, experiment: str) -> list[str]:
+    """Return the variants of the ablation that are run in an experiment, in their order."""
+    ablation = config["training"]["ablation"]
+    wanted, variants = ablation[experiment]["variants"], ablation["variants"]
+    return [
+        name
+        for name, variant in variants.items()
+        if (wanted is None or name in wanted) and _applies(variant, experiment)
+    ]
+
+
 def _applies(variant: Mapping, experiment: str) -> bool:
     """Return whether a variant changes anything in an experiment.
 
-    lambda and what it scales belong to the single-image loss: a schedule of levels has neither.
+    lambda and what it scales belong to the single-image loss: a schedule of levels has neither. A
+    model of its own may belong to one of the experiments only.
     """
+    if variant["model"] and experiment not in registered_models()[variant["model"]].experiments:
+        return False
     return experiment == "single_image" or not (variant["noise"] or variant["scaled"])
 
 
@@ -405,13 +502,99 @@ def ablation_results(config: Mapping) -> list[str]:
         for name in ("single_image", "budget")
         for path in results_of(config, name)
         if run_of(path)["images"] in ablation[name]["image_sets"]
-        and run_of(path)["model"] in main_variants()
+        and f"{name}/{run_of(path)['model']}" in _main_controls()
     ]
 
 
 def main_variants() -> dict[str, str]:
     """Return the models whose main experiments are variants of the ablation, and which."""
     return {name: m.ablation for name, m in registered_models().items() if m.ablation}
+
+
+# --- controls -------------------------------------------------------------------------------------
+
+
+def controls(config: Mapping) -> dict[str, dict[str, Any]]:
+    """Return what every run of the ablation is a control of, by experiment and name.
+
+    Returns
+    -------
+    dict
+        By "experiment/name": ``control``, a name that a variant shares with the one that differs
+        by the scaled output alone; ``scaled``; ``model``, what is trained, None where its steps
+        are not those that were timed; ``against``, control and scaled of those that it is compared
+        with. Over a schedule every network predicts the noise: such runs are scaled.
+    """
+    reference = reference_control(config)
+    found = _main_controls()
+    for entry in found.values():
+        entry["against"] = [[reference, entry["scaled"]]]
+    steps = config["embedding"]["steps"]
+    for name, variant in config["training"]["ablation"]["variants"].items():
+        timed = embedding_section(config, variant)["steps"] == steps
+        for base in ("single_image", "budget"):
+            scaled = _is_scaled(config, name, base)
+            others = [
+                [_control_of(config, k), _is_scaled(config, k, base)] for k in variant["against"]
+            ]
+            found[f"{_ABLATION}{base}/{name}"] = {
+                "control": _control_of(config, name),
+                "scaled": scaled,
+                "model": trained_model(config, f"{_ABLATION}{base}", name) if timed else None,
+                "against": others or [[reference, scaled]],
+            }
+    return found
+
+
+def _is_scaled(config: Mapping, name: str, base: str) -> bool:
+    """Return whether the network of a variant has outputs of the size of the noise."""
+    model = registered_models()[trained_model(config, f"{_ABLATION}{base}", name)]
+    return base == "budget" or model.scaled or model.experiments.get(base) is not None
+
+
+def _main_controls() -> dict[str, dict[str, Any]]:
+    """Return the runs of the main experiments that stand for a variant, as `controls` does."""
+    models = registered_models().values()
+    stands_for = [
+        (model, first.ablation)
+        for first in models
+        if first.ablation
+        for model in models
+        if model.is_same_training_as(first) and model.start == first.start
+    ]
+    return {
+        f"{base}/{model.name}": {
+            "control": control,
+            "scaled": model.scaled or base == "budget",
+            "model": model.name,
+        }
+        for model, control in stands_for
+        for base in model.experiments
+    }
+
+
+def _changes(config: Mapping, name: str) -> dict[str, Any]:
+    """Return what a variant changes beside the scaling of the output."""
+    variant = config["training"]["ablation"]["variants"][name]
+    embedding = embedding_section(config, variant)
+    changed = {key: value for key, value in embedding.items() if value != config["embedding"][key]}
+    return changed | {key: variant[key] for key in ("noise", "model") if variant[key]}
+
+
+def _control_of(config: Mapping, name: str) -> str:
+    """Return the name of a variant's control: that of the first one with the same changes."""
+    changes = _changes(config, name)
+    variants = config["training"]["ablation"]["variants"]
+    plain = (other for other, entry in variants.items() if not entry["scaled"])
+    same = next((other for other in plain if _changes(config, other) == changes), None)
+    return same or (name if changes else PUBLISHED)
+
+
+def reference_control(config: Mapping) -> str:
+    """Return the control that changes nothing: a variant if there is one, else the main runs."""
+    variants = config["training"]["ablation"]["variants"]
+    plain = (name for name, entry in variants.items() if not entry["scaled"])
+    return next((name for name in plain if not _changes(config, name)), PUBLISHED)
 
 
 # --- tables and figures ---------------------------------------------------------------------------
@@ -455,13 +638,13 @@ def name_pattern(shown: Mapping[str, Shown], publish: bool = True) -> str:
 def tables(config: Mapping) -> dict[str, Shown]:
     """Return the tables of the training experiments, by name; only those with something in them."""
     single, budget = results_of(config, "single_image"), results_of(config, "budget")
-    found = {}
+    timed = calibrations(config)
+    found = {"seconds_per_step": Shown({"calibrations": timed})} if timed else {}
     if single + budget:
         targets = tuple(name for name in ("single_image", "budget") if results_of(config, name))
         inputs = {"results": single + budget}
         if single:
-            inputs["calibrations"] = calibrations(config)
-            found["seconds_per_step"] = Shown({"calibrations": calibrations(config)})
+            inputs["calibrations"] = timed
             references = {"against": [*baseline_models(), ablated_model(False)]}
             found["paired"] = Shown({"training": ["results/tables/training.tsv"]}, references)
         found["training"] = Shown(inputs, {"baselines": baseline_models()}, targets)
@@ -472,7 +655,18 @@ def tables(config: Mapping) -> dict[str, Shown]:
         scored = budget + results_of(config, "ablation_budget")
         found["score_error"] = Shown({"results": scored}, **_GENERATION)
     if has_ablation(config):
-        found["ablation"] = Shown({"results": ablation_results(config)}, ablation_options(config))
+        inputs = {"results": ablation_results(config)}
+        found["ablation"] = Shown(inputs, ablation_options(config))
+        inputs = inputs | ({"calibrations": timed} if timed else {})
+        options = {"controls": controls(config)}
+        found["controls"] = found["control_effects"] = Shown(inputs, options)
+    if results_of(config, SWEEP):
+        inputs = {"results": results_of(config, SWEEP)}
+        section = config["training"][SWEEP]
+        options = {"families": {m: registered_models()[m].family for m in section["models"]}}
+        found["learning_rates"] = Shown(inputs | {"calibrations": timed}, options)
+        goal = {"target": section["target"], "metric": section["judged_by"]}
+        found["best_rates"] = Shown(inputs, options | goal)
     return found
 
 
@@ -513,7 +707,10 @@ def figures(config: Mapping) -> dict[str, Shown]:
         inputs = {"table": ["results/tables/quality.tsv"]}
         found["quality_against_evaluations"] = Shown(inputs, **_GENERATION)
     if has_ablation(config):
-        found["ablation"] = Shown({"table": ["results/tables/ablation.tsv"]})
+        for name in ("ablation", "controls", "control_effects"):
+            found[name] = Shown({"table": [f"results/tables/{name}.tsv"]})
+    if results_of(config, SWEEP):
+        found["learning_rates"] = Shown({"table": ["results/tables/best_rates.tsv"]})
     return found
 
 

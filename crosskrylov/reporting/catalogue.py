@@ -52,6 +52,23 @@ TABLE_CAPTIONS = {
     "ablation": "Variants of score embedding against the published one: mean and range over the "
     "random seeds that reached the target (*n_seeds* of *n_runs*). *Beyond seed spread* is true "
     "where the two ranges do not overlap.",
+    "controls": "Every run of score embedding with one thing changed (*control*), its output "
+    "scaled or not: first passage of every target in both SSIMs, or the distances of samples after "
+    "the same training. *steps* of a run that did not reach its target are those at which it was "
+    "stopped; *seconds* are steps times the calibrated seconds per step. Over a schedule of levels "
+    "every output is scaled.",
+    "control_effects": "Every control against what it is compared with (*reference*), paired over "
+    "images (over seeds where there are none): median ratio of the steps to the target, or of the "
+    "distance, with its 95 % interval; below 1 the control is better. Runs that were stopped stay "
+    "in, which can only pull a ratio towards 1. *effect* is the mean of the logarithms over their "
+    "standard deviation; *p* of flipping signs, *p holm* corrected over the comparisons of one "
+    "outcome with the same output, which the verdict goes by; *images to decide* would give a "
+    "power of 80 % for an effect of this size and as many comparisons (pairs, where there are no "
+    "images).",
+    "learning_rates": "Every run of the sweep of learning rates, on images that are not judged.",
+    "best_rates": "Steps to the target at every learning rate by family of objectives: median over "
+    "runs, with its 95 % interval; runs that were stopped count with the steps until then. *best* "
+    "is the rate at which most runs arrive and, of these, the geometric mean is smallest.",
     "list": "The papers of the list: what each claims, what was tested here, and a verdict on it.",
     "solvers_by_seed": "Every solver on the same systems, a row per random seed.",
 }

@@ -91,7 +91,7 @@ def test_editing_a_model_trains_only_that_model_again(edited):
     assert planned_models(edited) == {"ddpm"}
     shutil.copy(PROJECT / objectives.relative_to(edited) / "noise_prediction.py", objectives)
     append(objectives / "score_embedding.py")
-    assert planned_models(edited) == {"score_embedding", "sum", "scaled"}
+    assert planned_models(edited) == {"score_embedding", "sum", "scaled", "shuffled"}
 
 
 def test_a_new_model_reruns_nothing(edited):

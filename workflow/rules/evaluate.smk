@@ -2,7 +2,7 @@
 
 REQUIRED INPUTS: what train.smk makes
 OUTPUTS: results/training/{experiment}/{images}/{model}/(image{image}/)seed{seed}/{denoised.npz, samples.npz, result.json},
-    results/tables/{training, quality, ablation}.tsv, results/figures/*.{svg,png}
+    results/tables/{training, quality, ablation, controls, control_effects, learning_rates, best_rates}.tsv, results/figures/*.{svg,png}
 """
 
 from crosskrylov.metrics.names import REAL
@@ -68,7 +68,7 @@ rule evaluate_single_image:
     benchmark:
         "results/benchmarks/training/{experiment}/{images}/{model}/image{image}/seed{seed}/evaluate_single_image.tsv"
     wildcard_constraints:
-        experiment="single_image|ablation_single_image",
+        experiment="single_image|ablation_single_image|learning_rates",
     conda:
         "../../envs/training.yaml"
     params:

@@ -57,7 +57,9 @@ rule calibrate_training:
     """Time a step of every model of the single-image experiment, with nothing else on the machine."""
     input:
         images=of_run(training.calibration_images, "images"),
-        library=lambda wildcards: code("calibrate_training.py", *training.calibration_files(config)),
+        library=lambda wildcards: code(
+            "calibrate_training.py", *training.calibration_files(config, wildcards.images)
+        ),
     output:
         seconds=training.CALIBRATION,
     log:
@@ -100,7 +102,7 @@ rule train_single_image:
     benchmark:
         "results/benchmarks/training/{experiment}/{images}/{model}/image{image}/seed{seed}/train_single_image.tsv"
     wildcard_constraints:
-        experiment="single_image|ablation_single_image",
+        experiment="single_image|ablation_single_image|learning_rates",
     conda:
         "../../envs/training.yaml"
     # its steps are the same only with the same number; with fewer than there are cores, runs share them

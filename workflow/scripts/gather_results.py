@@ -3,7 +3,15 @@
 from typing import TYPE_CHECKING
 
 from crosskrylov.reporting.records import read_run
-from crosskrylov.reporting.tables import ablation, paired, quality, score_error, training
+from crosskrylov.reporting.tables import (
+    ablation,
+    controls,
+    learning_rates,
+    paired,
+    quality,
+    score_error,
+    training,
+)
 from crosskrylov.reporting.tables.writing import write_table
 from crosskrylov.runtime.files import read_tsv
 from crosskrylov.runtime.jobs import run_job
@@ -18,6 +26,10 @@ TABLES = {
     "quality": quality.quality_table,
     "score_error": score_error.score_error_table,
     "ablation": ablation.ablation_table,
+    "controls": controls.controls_table,
+    "control_effects": controls.control_effects,
+    "learning_rates": learning_rates.learning_rates_table,
+    "best_rates": learning_rates.best_rates,
 }
 
 

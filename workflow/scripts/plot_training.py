@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from crosskrylov.reporting.figures import generation, training
+from crosskrylov.reporting.figures import controls, generation, training
 from crosskrylov.reporting.figures.style import save_figure
 from crosskrylov.reporting.figures.survival import plot_survival
 from crosskrylov.reporting.records import read_run
@@ -13,7 +13,12 @@ from crosskrylov.runtime.jobs import run_job
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-FIGURES = {**training.FIGURES, **generation.FIGURES, "survival": plot_survival}
+FIGURES = {
+    **training.FIGURES,
+    **generation.FIGURES,
+    **controls.FIGURES,
+    "survival": plot_survival,
+}
 
 
 def main(

@@ -41,6 +41,8 @@ class Setting:
         Embedded images in [0, 1], for models that declare ``scores``.
     levels : NoiseLevels or None
         The schedule that the model declares for the experiment; None: the single level ``noise``.
+    visited : tensor of int, shape (V,), or None
+        For models that declare ``restricted``: the levels that denoising visits; None: all.
     batch_size : int
         Noised images per optimiser step.
     noise : float
@@ -62,6 +64,7 @@ class Setting:
     diffusion: float
     final_time: float
     scaled: bool
+    visited: torch.Tensor | None = None
 
     @property
     def published_weight(self) -> float:

@@ -9,11 +9,13 @@ from crosskrylov.learning.objectives.single_level import SingleLevelObjective
     "dsm",
     experiments={"single_image": None, "budget": "geometric"},
     ablation="no_embedding",
+    family="score",
 )
 @register(
     "dsm_scaled",
     experiments={"single_image": None},
     scaled=True,
+    family="scaled_score",
     elsewhere="the same as 'dsm' over a schedule of levels",
 )
 def denoising_score_matching(setting: Setting) -> Objective:

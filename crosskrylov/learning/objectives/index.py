@@ -40,6 +40,14 @@ class Model:
         Without a schedule: the network's output is lambda times the score, not the score.
     start : {"image", "noise"}
         How a single image is judged: denoised from its noised copy, or drawn from pure noise.
+    restricted : bool
+        With a schedule, on a single image: trained on the levels only that its denoising visits.
+    clipped : bool
+        With a schedule, on a single image: the noised copy is clipped to [0, 1] before it is
+        denoised, as that of the models without a schedule always is.
+    family : str
+        The models whose loss and output have one size, and that therefore share a learning rate
+        (``training.single_image.learning_rates``); empty: the general one.
     baseline : bool
         It is the model that speed-ups are given against; exactly one is.
     ablation : str
@@ -54,6 +62,9 @@ class Model:
     scores: bool = False
     scaled: bool = False
     start: str = "image"
+    restricted: bool = False
+    clipped: bool = False
+    family: str = ""
     baseline: bool = False
     ablation: str = ""
     elsewhere: str = "not made for that experiment"
@@ -73,6 +84,11 @@ class Model:
             self._reject("experiments.budget is None; generation needs a noise schedule")
         if self.start == "noise" and self.experiments.get("single_image") is None:
             self._reject("start is 'noise', which needs a noise schedule in single_image")
+        for key in ("restricted", "clipped"):
+            if getattr(self, key) and self.experiments.get("single_image") is None:
+                self._reject(f"{key} is True, which needs a noise schedule in single_image")
+        if self.clipped and self.start == "noise":
+            self._reject("clipped is True and start 'noise': there is no noised copy to clip")
 
     def _reject(self, problem: str) -> None:
         raise ConfigError(f"The declaration of model {self.name!r} in {self.file}: {problem}.")
@@ -130,6 +146,11 @@ def baseline_models() -> list[str]:
     first = models[baseline_model()]
     others = [n for n, m in models.items() if m.is_same_training_as(first) and n != first.name]
     return [first.name, *sorted(others)]
+
+
+def learning_families() -> list[str]:
+    """Return the families that share a learning rate, in alphabetical order."""
+    return sorted({model.family for model in registered_models().values() if model.family})
 
 
 def model_entry(name: str, experiment: str, key: str | None = None) -> Model:

@@ -67,6 +67,24 @@ def test_a_run_gets_what_it_uses_and_nothing_else(config):
     assert samplers["samplers"]["function_evaluations"] == [10, 20, 50]
 
 
+def test_models_of_a_family_share_the_learning_rate_of_single_images(config):
+    config["training"]["single_image"]["learning_rates"] = {"score": 3e-3, "scaled_score": 5e-4}
+    rates = {
+        run: training.training_section(config, *run)["learning_rate"]
+        for run in (
+            ("single_image", "score_embedding"),
+            ("single_image", "dsm"),
+            ("single_image", "ddpm"),
+            ("ablation_single_image", "sum"),
+            ("ablation_single_image", "scaled"),
+            ("budget", "dsm"),
+        )
+    }
+    assert list(rates.values()) == [3e-3, 3e-3, 1e-3, 3e-3, 5e-4, 1e-3]
+    section = training.training_section(config, "single_image", "dsm")["single_image"]
+    assert "learning_rates" not in section  # another family's rate re-runs nothing
+
+
 def test_which_runs_need_embedded_images(config):
     run = ("a", "score_embedding", "8")
     assert training.embedded_images(config, "single_image", *run) == {
@@ -166,13 +184,15 @@ def test_a_calibration_gets_what_a_step_depends_on(config):
     ]
     assert training.calibration_images(config, "a") == "results/a/seed8/images.npz"
     given = training.calibration_params(config, "a", "2")
-    assert given["models"] == ["score_embedding", "ddpm"]
+    # those of its variants too, since a scaled one is another model
+    assert given["models"] == ["score_embedding", "ddpm", "score_embedding_scaled"]
+    assert training.calibration_params(config, "b", 1)["models"] == ["score_embedding", "ddpm"]
     run = {"experiment": "single_image", "dataset": "a", "image_size": 16}
     assert given["run"] == run | {"images_per_batch": 2}
     assert set(given["training"]["single_image"]) == {"images", *training.STEP_KEYS}
     assert given["training"]["single_image"]["images"] == [0, 1]
     assert "budget" not in given["training"] and given["training"]["calibration"]["repeats"] == 5
-    names = {file.stem for file in training.calibration_files(config)}
+    names = {file.stem for file in training.calibration_files(config, "a")}
     assert names == {"score_embedding", "noise_prediction"}
 
 
@@ -208,10 +228,78 @@ def test_main_experiments_take_part_in_the_ablation(config):
     assert training.main_variants() == {"score_embedding": "published", "dsm": "no_embedding"}
 
 
+def test_variants_are_controls_of_one_name_whether_scaled_or_not(config):
+    variants = config["training"]["ablation"]["variants"]
+    plain = {key: None for key in variants["sum"]} | {"scaled": False, "against": []}
+    variants |= {
+        "sum_scaled": variants["sum"] | {"scaled": True, "against": ["sum", "scaled"]},
+        "ddpm": plain | {"model": "ddpm"},
+        "quiet": plain | {"noise_scale": 0.0},
+    }
+    found = training.controls(config)
+    single = {k.partition("/")[2]: v for k, v in found.items() if k.startswith("ablation_single")}
+    assert {name: (entry["control"], entry["scaled"]) for name, entry in single.items()} == {
+        "sum": ("sum", False),
+        "scaled": ("published", True),
+        "loud": ("loud", False),
+        "sum_scaled": ("sum", True),
+        "ddpm": ("ddpm", True),
+        "quiet": ("quiet", False),
+    }
+    assert single["quiet"]["against"] == [["published", False]]
+    assert single["sum_scaled"]["against"] == [["sum", False], ["published", True]]
+    assert single["ddpm"]["model"] == "ddpm" and single["quiet"]["model"] == "score_embedding"
+    assert single["sum"]["model"] is None  # of four embedded steps: not what was timed
+    assert found["single_image/dsm_scaled"]["control"] == "no_embedding"
+    assert found["budget/dsm"] == {
+        "control": "no_embedding",
+        "scaled": True,
+        "model": "dsm",
+        "against": [["published", True]],
+    }
+    # a variant that changes nothing is what the others are compared with
+    variants["row"] = dict(plain)
+    assert training.reference_control(config) == "row"
+    assert training.controls(config)["ablation_single_image/quiet"]["against"] == [["row", False]]
+    assert training.embedded_images(config, "ablation_single_image", "a", "ddpm", "8") == {}
+    ran = training.results_of(config, "ablation_budget")
+    assert {training.run_of(path)["model"] for path in ran} == {"sum", "ddpm", "quiet", "row"}
+
+
+def test_the_sweep_has_a_run_for_every_rate_and_its_own_images(config):
+    config["training"]["learning_rates"] |= {
+        "image_sets": ["a"],
+        "images": [1, 2],
+        "models": ["dsm_scaled", "ddpm"],
+        "rates": [1e-3, 5e-4],
+        "target": 0.8,
+    }
+    config["training"]["single_image"]["learning_rates"] = {"scaled_score": 0.5}
+    found = training.results_of(config, "learning_rates")
+    folder = "results/training/learning_rates/a"
+    assert f"{folder}/dsm_scaled-0.0005/image2/seed9/result.json" in found and len(found) == 16
+    run = ("learning_rates", "dsm_scaled-0.0005")
+    section = training.training_section(config, *run, "2")
+    assert section["learning_rate"] == 5e-4 and "learning_rates" not in section
+    assert section["single_image"]["targets"] == [0.8]
+    assert section["single_image"]["metrics"] == ["ssim_global"]
+    columns = training.run_columns(config, run[0], "a", run[1], "9", "2")
+    assert columns["model"] == "dsm_scaled" and columns["learning_rate"] == 5e-4
+    assert training.denoised_images(config, run[0], "a", run[1], "2", "9") == {}
+    assert "dsm_scaled" in training.calibration_params(config, "a", 1)["models"]
+    tables = training.tables(config)
+    families = {"dsm_scaled": "scaled_score", "ddpm": "noise_levels"}
+    assert tables["learning_rates"].options == {"families": families}
+    goal = {"target": 0.8, "metric": "ssim_global"}
+    assert tables["best_rates"].options == {"families": families} | goal
+    assert "learning_rates" in training.figures(config)
+
+
 def test_tables_and_figures_of_what_is_run(config):
     tables = training.tables(config)
     assert set(tables) == {
-        *("training", "seconds_per_step", "paired", "quality", "score_error", "ablation")
+        *("training", "seconds_per_step", "paired", "quality", "score_error"),
+        *("ablation", "controls", "control_effects"),
     }
     assert tables["paired"].options["against"] == ["ddpm", "ddpm_from_noise", "score_embedding"]
     assert tables["training"].options == {"baselines": ["ddpm", "ddpm_from_noise"]}

@@ -55,6 +55,11 @@ MISTAKES = [
         "gmres",
         r"variants\.sum\.scores is 'gmres', which is neither 'exact' nor an entry of solvers",
     ),
+    (
+        "training.single_image.learning_rates",
+        {"scaled_scores": 0.002},
+        r"names 'scaled_scores', which is the family of no model \(did you mean 'scaled_score'\?\)",
+    ),
     ("training.sigma_min", 30.0, r"sigma_min is 30, which is not below sigma_max 20"),
     (
         "training.budget.models",

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from crosskrylov.reporting.figures import generation, seconds, survival, training
+from crosskrylov.reporting.figures import controls, generation, seconds, survival, training
 from crosskrylov.reporting.figures.studies import (
     companion_stencil,
     convergence,
@@ -28,6 +28,7 @@ from crosskrylov.reporting.figures.studies import (
     warm_start,
     where_it_pays,
 )
+from crosskrylov.reporting.tables.learning_rates import rates_sentence
 
 ORIGIN = {"dataset": "toy", "image_size": 8, "seed": 0}
 
@@ -43,6 +44,36 @@ def orders(time, space):
         *[("time_step", 0.1, None), ("time_step", 0.05, time)],
         *[("spacing", 0.1, None), ("spacing", 0.05, space)],
         boundary="zero_padding",
+    )
+
+
+def effects(*verdicts):
+    table = rows(
+        "verdict ratio",
+        *((verdict, 0.5 + k) for k, verdict in enumerate(verdicts)),
+        reference="row",
+        scaled=False,
+        reference_scaled=False,
+    )
+    return table.assign(control=["quiet", "noise_only"][: len(verdicts)])
+
+
+def arrived(**counts):
+    return rows(
+        "control reached",
+        *((name, k < count) for name, count in counts.items() for k in range(2)),
+        scaled=False,
+    )
+
+
+def swept(best, at_the_end):
+    return rows(
+        "learning_rate best at_the_end",
+        *((rate, rate == best, rate == best and at_the_end) for rate in (0.001, 0.002)),
+        family="score",
+        metric="ssim_global",
+        target=0.99,
+        n_reached=3,
     )
 
 
@@ -447,6 +478,26 @@ CASES = {
         training.ablation_finding,
         (varied(False), "None of the 1 other variants"),
         (varied(True), "lambda = 0.2 (steps to the target SSIM)"),
+    ),
+    "control_effects": (
+        controls.effects_finding,
+        (effects("better", "undecided"), "quiet is better than row; 1 of 2 comparisons are"),
+        (effects("undecided", "undecided"), "None of 2 comparisons"),
+        (
+            effects("worse", "better"),
+            "2 of 2 comparisons are decided; the largest: quiet against row",
+        ),
+    ),
+    "controls": (
+        controls.controls_finding,
+        (arrived(row=2, quiet=1), "row arrives in 2 of 2 runs, quiet in 1 of 2"),
+        (arrived(row=0, quiet=2), "quiet arrives in 2 of 2 runs, row in 0 of 2"),
+        (arrived(row=1, quiet=1), "50% of the runs arrive, whatever"),
+    ),
+    "learning_rates": (
+        rates_sentence,
+        (swept(0.001, False), "score at 0.001"),
+        (swept(0.002, True), "score at 0.002 (the end of the range)"),
     ),
     "sampler_orders": (
         sampler_orders.sampler_finding,
