@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -83,7 +83,7 @@ class _Plan:
 
     @property
     def chunk_bytes_per_image(self) -> int:
-        """Memory that one image of a chunk takes until the chunk is written."""
+        """Bytes of one image in its file; more blocks than a chunk has never wait for the disk."""
         return int(np.prod(self.item_shape)) * np.dtype(self.options.storage).itemsize
 
     @property
@@ -228,7 +228,7 @@ def precompute_scores(
     a failure of that image alone, whatever the reason, and is tried again by the next run.
 
     A chunk of images is computed by ``workers`` threads, each on blocks of images with one thread
-    per operation, and written at once.  Results depend neither on the number of workers nor, beyond
+    per operation; the calling thread writes and hashes finished blocks meanwhile.  Results depend neither on the number of workers nor, beyond
     rounding, on the sizes of chunks and blocks; a repeated run is bit-identical.
     """
     options = EngineOptions.from_config(engine)
@@ -388,7 +388,7 @@ class _Workers:
         return np.empty(shape, dtype=self._plan.options.storage)
 
     def _compute_block(self, block: range, start: int, before, kept: frozenset, abouts: list):
-        """Return values, failures and counts of the images ``block`` of a chunk; fill ``abouts``."""
+        """Return values, failures and counts of the images ``block``; fill ``abouts``."""
         plan, failures, pictures, there = self._plan, {}, [], []
         for position in block:
             if position in kept:
