@@ -228,8 +228,9 @@ def precompute_scores(
     a failure of that image alone, whatever the reason, and is tried again by the next run.
 
     A chunk of images is computed by ``workers`` threads, each on blocks of images with one thread
-    per operation; the calling thread writes and hashes finished blocks meanwhile.  Results depend neither on the number of workers nor, beyond
-    rounding, on the sizes of chunks and blocks; a repeated run is bit-identical.
+    per operation; the calling thread writes and hashes finished blocks meanwhile.  Results depend
+    neither on the number of workers nor, beyond rounding, on the sizes of chunks and blocks; a
+    repeated run is bit-identical.
     """
     options = EngineOptions.from_config(engine)
     equation = dict(equation or {})
