@@ -76,7 +76,7 @@ class ExactTransform:
         failures = dict.fromkeys(_not_finite(m), NOT_FINITE)
         density = torch.exp(m).sub_(self._shift)
         half = density.view(b * height, width) @ self._cols
-        spectrum = self._rows_t @ half.view(b, height, -1)
+        spectrum = torch.bmm(self._rows_t.expand(b, -1, -1), half.view(b, height, -1))
         store = torch.empty((b, len(self._times), height, width), **self._options)
         later = torch.empty_like(density)
         for position, time in enumerate(self._times):
@@ -88,8 +88,7 @@ class ExactTransform:
             left = torch.mul(spectrum[:, :r, :c], decay)
             half = (left.view(b * r, c) @ cols_t).view(b, r, width)
             torch.bmm(rows.expand(b, -1, -1), half, out=later)
-            torch.log(later.add_(self._shift), out=later)
-            store[:, position] = later
+            torch.log(later.add_(self._shift), out=store[:, position])
         for i in _not_finite(store):
             failures.setdefault(
                 i, "its density is not positive at every stored time; raise density.floor"
