@@ -51,6 +51,10 @@ class Setting:
         T, the end of ``times``.
     scaled : bool
         The network's output is lambda times the score, as the model declares.
+    teacher : Module or None
+        Noise predictor of the trained network that a model with a ``teacher`` starts from.
+    seed : int
+        Of what is drawn or trained before the first step.
     """
 
     images: torch.Tensor
@@ -62,6 +66,8 @@ class Setting:
     diffusion: float
     final_time: float
     scaled: bool
+    teacher: torch.nn.Module | None = None
+    seed: int = 0
 
     @property
     def published_weight(self) -> float:
@@ -84,6 +90,21 @@ def register(name: str, **facts) -> Callable[[Builder], Builder]:
         Attributes of `crosskrylov.learning.objectives.index.Model`.
     """
     return lambda build: build
+
+
+def noise_predictor(
+    objective: Objective,
+    network: torch.nn.Module,
+    n_samples: int = 1,
+    generator: torch.Generator | None = None,
+) -> torch.nn.Module:
+    """Return the noise predictor that a network trained on ``objective`` is for samplers.
+
+    That is the network itself, unless the objective has a method ``predictor(network, n_samples,
+    generator)``: its network's output is no noise, or needs a condition for each sample.
+    """
+    make = getattr(objective, "predictor", None)
+    return network if make is None else make(network, n_samples, generator)
 
 
 def standard_normal(
