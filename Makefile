@@ -2,6 +2,7 @@
 # make test        lint and tests
 # make study       the full study, part by part (presets/study-*.yaml, presets/study.yaml), each with its snapshot
 # make generation  what the study leaves out of generation (presets/generation.yaml), then the same
+# make list        what the papers of the list are judged by, part by part (presets/list-*.yaml)
 # make snapshot    any other part: make snapshot PART=mine PRESETS="presets/study.yaml mine.yaml"
 # make redraw      the figures of docs/results/ again, from its tables
 #
@@ -33,13 +34,16 @@ COMMAND ?= make snapshot PART=$(PART)
 # Parts of the study that lie on presets/blank.yaml, one after the other.
 STUDY_PARTS ?= $(basename $(notdir $(sort $(wildcard presets/study-*.yaml))))
 
+# Parts of the list of papers, in the same way; presets/study-samplers.yaml is what its samplers are judged by.
+LIST_PARTS ?= $(basename $(notdir $(sort $(wildcard presets/list-*.yaml))))
+
 LOCK := envs/requirements.lock
 BIN := .venv/bin
 # Named after what is installed: another lock or another package, another installation.
 STAMP := .venv/.installed-$(shell cat $(LOCK) pyproject.toml | cksum | cut -d ' ' -f 1)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(ARGS)
 
-.PHONY: help environment reproduce study generation snapshot redraw numbers ready-made demo test lint format keys pins clean
+.PHONY: help environment reproduce study generation list snapshot redraw numbers ready-made demo test lint format keys pins clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -67,6 +71,11 @@ study: ## run the full study (it continues where it was stopped) and keep its re
 generation: ## add exact targets and samplers to the study and keep the results
 	$(MAKE) snapshot PART=generation PRESETS="presets/study.yaml presets/generation.yaml" \
 	  COMMAND="make generation$(if $(FRESH), FRESH=1)"
+
+list: ## run the parts of the list of papers one after the other and keep their results
+	@set -e; for part in $(LIST_PARTS); do \
+	  $(MAKE) snapshot PART=$$part PRESETS="presets/blank.yaml presets/$$part.yaml" \
+	    COMMAND="make list$(if $(FRESH), FRESH=1)"; done
 
 snapshot: CONFIGFILES = $(PRESETS) $(if $(FRESH),,presets/records.yaml)
 snapshot: $(STAMP) ## run PRESETS and keep tables, figures and records as PART of docs/results/

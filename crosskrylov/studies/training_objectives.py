@@ -266,10 +266,10 @@ class Trainings:
         """Return the Fréchet distances of the trained network, by sampler and evaluations."""
         settings = self.settings
         rows = []
+        own = getattr(run.objective, "evaluations", None)  # of one that was made for so many steps
+        few = [n for n in settings["few_evaluations"] if own in (None, n)]
         drawn = [(name, settings["function_evaluations"]) for name in settings["samplers"]]
-        drawn += [
-            (name, n) for name in settings["few_samplers"] for n in settings["few_evaluations"]
-        ]
+        drawn += [(name, n) for name in settings["few_samplers"] for n in few]
         for sampler, evaluations in drawn:
             if fits(run.choice.model, sampler):
                 value = self.frechet(run, sampler, evaluations)
@@ -431,6 +431,7 @@ def first_passage(curve: Sequence[tuple[int, float]], target: float) -> tuple[fl
     timed=True,
     torch=True,
     samplers_from=["samplers", "few_samplers"],
+    objectives_from="models",
 )
 def study_training_objectives(
     data,

@@ -137,7 +137,7 @@ def test_a_coupled_target_keeps_the_flow_and_biases_the_reverse_diffusion():
 
     def below(net, sampler):
         found = draw_samples(
-            net, levels, sampler, 300, 20_000, (1, 1, 1), 5, batch_size=20_000, clip=False
+            net, levels, sampler, 150, 6000, (1, 1, 1), 5, batch_size=6000, clip=False
         )
         return float((found.images < 0.5).double().mean())
 
