@@ -221,7 +221,7 @@ def ended(**values):
     )
 
 
-def sampled(**values):
+def by_sampler(**values):
     """Fréchet distances of objectives by two samplers."""
     pairs = [(k, name, v) for k, both in values.items() for name, v in zip(("s1", "s2"), both)]
     return rows("model sampler error", *pairs, quantity="frechet", function_evaluations=99)
@@ -427,8 +427,11 @@ CASES = {
     ),
     "objective_samplers": (
         training_objectives.samplers_finding,
-        (sampled(a=(1.0, 3.0), b=(2.0, 2.2)), "most for a, where s2 ends 3 times as far as s1"),
-        (sampled(a=(1.0, 1.1), b=(9.0, 2.0)), "most for b, where s1 ends 4.5 times as far as s2"),
+        (by_sampler(a=(1.0, 3.0), b=(2.0, 2.2)), "most for a, where s2 ends 3 times as far as s1"),
+        (
+            by_sampler(a=(1.0, 1.1), b=(9.0, 2.0)),
+            "most for b, where s1 ends 4.5 times as far as s2",
+        ),
     ),
     "denoising_strip": (
         training.strip_finding,
