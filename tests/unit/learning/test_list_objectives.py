@@ -243,7 +243,10 @@ def penalty(form):
     def scaled(y, log_sigma):
         return 1.2 * predict(y, log_sigma)
 
-    return [float(fokker_planck_penalty(f, y, log_sigma, units, form)) for f in (predict, scaled)]
+    return [
+        float(fokker_planck_penalty(f, y, log_sigma, units, form).detach())
+        for f in (predict, scaled)
+    ]
 
 
 def test_the_gradient_form_vanishes_for_a_score_and_the_scalar_one_does_not():

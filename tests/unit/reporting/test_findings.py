@@ -427,10 +427,10 @@ CASES = {
     ),
     "objective_samplers": (
         training_objectives.samplers_finding,
-        (by_sampler(a=(1.0, 3.0), b=(2.0, 2.2)), "most for a, where s2 ends 3 times as far as s1"),
+        (by_sampler(a=(1.0, 3.0), b=(2.0, 2.2)), "for a, where s2 ends 3 times as far as s1"),
         (
             by_sampler(a=(1.0, 1.1), b=(9.0, 2.0)),
-            "most for b, where s1 ends 4.5 times as far as s2",
+            "for b, where s1 ends 4.5 times as far as s2",
         ),
     ),
     "denoising_strip": (

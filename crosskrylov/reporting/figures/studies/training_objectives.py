@@ -1,5 +1,7 @@
 """Objectives trained alike: Fréchet distance on the way, score error, samplers."""
 
+from collections.abc import Mapping
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -14,36 +16,38 @@ _MARKS = "osD^v"
 @register("objective_curves", question="samples")
 def plot_objective_curves(table: pd.DataFrame) -> plt.Figure:
     """Fréchet distance against optimiser steps, a panel per reference, a line per objective."""
-    with figure_style():
-        references = list(dict.fromkeys(table.against))
-        columns = min(3, len(references))
-        rows = -(-len(references) // columns)
-        figure, axes = grid(rows, columns, height=3.0, sharey=True)
-        for axis, against in zip(axes.flat, references):
-            _lines(axis, table[table.against == against], "steps", "frechet")
-            axis.set(xscale="log", yscale="log", title=f"against {readable(against)}")
-            axis.set_xlabel("optimiser steps")
-        for axis in axes.flat[len(references) :]:
-            axis.set_visible(False)
-        for axis in axes[:, 0]:
-            axis.set_ylabel("Fréchet distance")
-        headline(figure, curves_finding(table), f"{described_sets(table)}.")
-        for axis in axes.flat[: len(references)]:
-            label_ends(axis)
-    return figure
+    labels = {"xlabel": "optimiser steps", "ylabel": "Fréchet distance"}
+    return _panels(table, "steps", "frechet", curves_finding(table), labels)
 
 
 @register("objective_scores", question="samples")
 def plot_objective_scores(table: pd.DataFrame) -> plt.Figure:
-    """RMS error of the predicted noise against noise level, a line per objective."""
+    """RMS error of the predicted noise against noise level, drawn like the curves."""
+    labels = {"xlabel": "noise level, for images in [-1, 1]", "ylabel": "RMS error of the noise"}
+    return _panels(table, "sigma", "error", scores_finding(table), labels)
+
+
+def _panels(
+    table: pd.DataFrame, x: str, y: str, finding: str, labels: Mapping[str, str]
+) -> plt.Figure:
+    """Return a panel per training that others are compared with, itself among its lines."""
+    references = list(dict.fromkeys(table.against))
+    columns = min(2, len(references))
+    rows = -(-len(references) // columns)
     with figure_style():
-        figure, axes = grid(1, 1, height=3.6)
-        axis = axes[0, 0]
-        _lines(axis, table, "sigma", "error")
-        axis.set(xscale="log", yscale="log", ylabel="RMS error of the predicted noise")
-        axis.set_xlabel("noise level, for images in [-1, 1]")
-        headline(figure, scores_finding(table), f"{described_sets(table)}.")
-        label_ends(axis)
+        figure, axes = grid(rows, columns, height=2.9, sharex=True, sharey=True)
+        for axis, against in zip(axes.flat, references):
+            _lines(axis, table[(table.against == against) | (table.model == against)], x, y)
+            axis.set(xscale="log", yscale="log", title=f"against {readable(against)}")
+        for axis in axes.flat[len(references) :]:
+            axis.set_visible(False)
+        for axis in axes[-1]:
+            axis.set_xlabel(labels["xlabel"])
+        for axis in axes[:, 0]:
+            axis.set_ylabel(labels["ylabel"])
+        headline(figure, finding, f"{described_sets(table)}.")
+        for axis in axes.flat[: len(references)]:
+            label_ends(axis)
     return figure
 
 
