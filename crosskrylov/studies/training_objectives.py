@@ -421,7 +421,8 @@ def first_passage(curve: Sequence[tuple[int, float]], target: float) -> tuple[fl
         "objective_scores": {
             "table": "objective_scores",
             "caption": "RMS error of the predicted noise against the exact one, by noise level, a "
-            "panel for every training that others are compared with. Medians over random seeds; bands: range.",
+            "panel for every training that others are compared with. Medians over random seeds; "
+            "bands: range.",
         },
         "objective_samplers": {
             "table": "objective_errors",

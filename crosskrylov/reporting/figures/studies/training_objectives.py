@@ -35,14 +35,13 @@ def _panels(
     columns = min(2, len(references))
     rows = -(-len(references) // columns)
     with figure_style():
-        figure, axes = grid(rows, columns, height=2.9, sharex=True, sharey=True)
+        figure, axes = grid(rows, columns, height=2.9, sharey=True)
         for axis, against in zip(axes.flat, references):
             _lines(axis, table[(table.against == against) | (table.model == against)], x, y)
             axis.set(xscale="log", yscale="log", title=f"against {readable(against)}")
+            axis.set_xlabel(labels["xlabel"])
         for axis in axes.flat[len(references) :]:
             axis.set_visible(False)
-        for axis in axes[-1]:
-            axis.set_xlabel(labels["xlabel"])
         for axis in axes[:, 0]:
             axis.set_ylabel(labels["ylabel"])
         headline(figure, finding, f"{described_sets(table)}.")
