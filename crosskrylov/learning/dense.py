@@ -28,18 +28,18 @@ class DenseNetwork(torch.nn.Module):
         Residual blocks.
     seed : int
         Seed of the initial weights; the global random state is left as it was.
-    images : int
+    inputs : int
         Images of the input, concatenated by channel: 2 with a condition.
     """
 
     def __init__(
-        self, image_shape: tuple[int, int, int], width: int, blocks: int, seed: int, images: int = 1
+        self, image_shape: tuple[int, int, int], width: int, blocks: int, seed: int, inputs: int = 1
     ):
         super().__init__()
         pixels = math.prod(image_shape)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.first = torch.nn.Linear(images * pixels, width)
+            self.first = torch.nn.Linear(inputs * pixels, width)
             self.time = torch.nn.Linear(2 * len(_PERIODS), width)
             self.blocks = torch.nn.ModuleList(_Block(width) for _ in range(blocks))
             self.last = torch.nn.Linear(width, pixels)

@@ -99,7 +99,7 @@ class Trained:
         self.steps.network.train()
 
 
-def choices(models: Sequence[str | Mapping], batch_size: int, reference: str) -> list[Choice]:
+def choices(models: Sequence[str | Mapping], batch_size: int, against: str) -> list[Choice]:
     """Return the trainings that a section names.
 
     Raises
@@ -128,8 +128,11 @@ def choices(models: Sequence[str | Mapping], batch_size: int, reference: str) ->
                 "before it."
             )
         size = entry.get("batch_size", batch_size)
-        against = entry.get("against", reference)
-        found.append(Choice(label, model, dict(entry.get("options", {})), size, against))
+        found.append(
+            Choice(
+                label, model, dict(entry.get("options", {})), size, entry.get("against", against)
+            )
+        )
     labels = {choice.label for choice in found}
     for choice in found:
         if choice.against not in labels:
@@ -164,7 +167,7 @@ class Trainings:
             "linear": NoiseLevels.linear(settings["noise_levels"]),
         }
         self.filters = preconditioner_from_images(self.images * 2 - 1)
-        self.features = extract_features(settings["features"], images)
+        self.features = extract_features(settings["frechet_features"], images)
         self.done: dict[str, Trained] = {}
 
     def train(self, choice: Choice) -> Trained:
@@ -176,10 +179,10 @@ class Trainings:
         setup_seconds = time.perf_counter() - start
         network = DenseNetwork(
             tuple(self.images.shape[1:]),
-            settings["width"],
+            settings["units"],
             settings["blocks"],
             self.seed,
-            images=1 + model.condition,
+            inputs=1 + model.condition,
         )
         if teacher is not None:
             with teacher.network() as trained:
@@ -208,7 +211,7 @@ class Trainings:
             with teacher.network() as trained:
                 copy = DenseNetwork(
                     tuple(self.images.shape[1:]),
-                    self.settings["width"],
+                    self.settings["units"],
                     self.settings["blocks"],
                     self.seed,
                 )
@@ -238,7 +241,7 @@ class Trainings:
     def frechet(self, run: Trained, sampler: str, evaluations: int) -> float:
         """Return the Fréchet distance of samples of a training from the images."""
         found = extract_features(
-            self.settings["features"], self.samples(run, sampler, evaluations).numpy()
+            self.settings["frechet_features"], self.samples(run, sampler, evaluations).numpy()
         )
         return frechet_distance(found, self.features, _FEWEST)
 
@@ -282,7 +285,7 @@ class Trainings:
         if features is None:
             return []
         reference = features(self.images * 2 - 1).double().numpy()
-        sampler, evaluations = run.choice.model.samplers, run.objective.evaluations
+        sampler, evaluations = run.choice.model.fits, run.objective.evaluations
         rows = []
         for each in (run, self.done[run.choice.model.teacher]):
             samples = self.samples(each, sampler, evaluations) * 2 - 1
@@ -324,7 +327,9 @@ class Trainings:
                 )
         return rows
 
-    def _row(self, run: Trained, quantity: str, value: float, sampler="", evaluations=1) -> dict:
+    def _row(
+        self, run: Trained, quantity: str, value: float, sampler: str, evaluations: int
+    ) -> dict:
         return {
             "model": run.choice.label,
             "batch_size": run.choice.batch_size,
@@ -341,7 +346,7 @@ class Trainings:
         target = self.done[run.choice.against].curve[-1]["frechet"]
         curve = [(row["steps"], row["frechet"]) for row in run.curve]
         steps, reached = first_passage(curve, target)
-        return self._row(run, "steps_to_reference", steps) | {"reached": reached}
+        return self._row(run, "steps_to_reference", steps, "", 1) | {"reached": reached}
 
     def step_seconds(self, repeats: int, steps: int, threads: int) -> pd.DataFrame:
         """Time further steps of every training, in turns; the order is drawn anew each time."""
@@ -438,14 +443,14 @@ def first_passage(curve: Sequence[tuple[int, float]], target: float) -> tuple[fl
 def study_training_objectives(
     data,
     models,
-    reference,
+    against,
     steps,
     fine_tuning_steps,
     batch_size,
     learning_rate,
     fine_tuning_rate,
     ema_decay,
-    width,
+    units,
     blocks,
     noise_levels,
     sigma_min,
@@ -457,7 +462,7 @@ def study_training_objectives(
     few_samplers,
     few_evaluations,
     n_samples,
-    features,
+    frechet_features,
     sigmas,
     n_states,
     repeats,
@@ -470,7 +475,7 @@ def study_training_objectives(
         "learning_rate": learning_rate,
         "fine_tuning_rate": fine_tuning_rate,
         "ema_decay": ema_decay,
-        "width": width,
+        "units": units,
         "blocks": blocks,
         "noise_levels": noise_levels,
         "sigma_min": sigma_min,
@@ -482,11 +487,11 @@ def study_training_objectives(
         "few_samplers": few_samplers,
         "few_evaluations": few_evaluations,
         "n_samples": n_samples,
-        "features": features,
+        "frechet_features": frechet_features,
         "sigmas": sigmas,
         "n_states": n_states,
     }
-    chosen = choices(models, batch_size, reference)
+    chosen = choices(models, batch_size, against)
     for choice in chosen:
         if not any(fits(choice.model, name) for name in (*samplers, *few_samplers)):
             require_fit(choice.model, samplers[0])

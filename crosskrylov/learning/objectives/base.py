@@ -95,16 +95,16 @@ def register(name: str, **facts) -> Callable[[Builder], Builder]:
 def noise_predictor(
     objective: Objective,
     network: torch.nn.Module,
-    n_samples: int = 1,
+    count: int = 1,
     generator: torch.Generator | None = None,
 ) -> torch.nn.Module:
     """Return the noise predictor that a network trained on ``objective`` is for samplers.
 
-    That is the network itself, unless the objective has a method ``predictor(network, n_samples,
+    That is the network itself, unless the objective has a method ``predictor(network, count,
     generator)``: its network's output is no noise, or needs a condition for each sample.
     """
     make = getattr(objective, "predictor", None)
-    return network if make is None else make(network, n_samples, generator)
+    return network if make is None else make(network, count, generator)
 
 
 def standard_normal(

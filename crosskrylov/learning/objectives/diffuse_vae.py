@@ -104,9 +104,9 @@ class ConditionedNoise(LevelObjective):
         found = Conditioned(network, v)(signal * clean + noise * z, t).sample
         return (found - z).square().mean() * self.weight
 
-    def predictor(self, network, n_samples, generator) -> "Conditioned":
+    def predictor(self, network, count, generator) -> "Conditioned":
         """Return the network with images decoded from the prior, one for each sample."""
-        latent = torch.randn((n_samples, self.coder.latent), generator=generator)
+        latent = torch.randn((count, self.coder.latent), generator=generator)
         return Conditioned(network, self.coder.decode(latent.to(self.images)))
 
 

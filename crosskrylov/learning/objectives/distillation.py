@@ -16,7 +16,7 @@ from crosskrylov.learning.objectives.flow_matching import VelocityAsNoise, Veloc
 from crosskrylov.learning.schedule import NoiseLevels
 
 
-@register("distilled", experiments={"study": "geometric"}, teacher="flow_matching", samplers="ddim")
+@register("distilled", experiments={"study": "geometric"}, teacher="flow_matching", fits="ddim")
 def distilled(
     setting: Setting, *, first_steps: int = 32, last_steps: int = 4, updates: int = 1000
 ) -> Objective:

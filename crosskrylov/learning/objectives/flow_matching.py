@@ -55,7 +55,7 @@ class VelocityObjective:
         x = (1 - place) * clean + place * z
         return (network(x, TIME_SCALE * t).sample - (z - clean)).square().mean()
 
-    def predictor(self, network, n_samples=1, generator=None) -> "VelocityAsNoise":
+    def predictor(self, network, count=1, generator=None) -> "VelocityAsNoise":
         """Return the network as a noise predictor over ``levels``."""
         return VelocityAsNoise(network, self.levels)
 

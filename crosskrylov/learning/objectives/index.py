@@ -58,7 +58,7 @@ class Model:
         The model whose trained network it starts from; empty for one that starts afresh.
     condition : bool
         Its network gets a second image beside the noised one.
-    samplers : str
+    fits : str
         The samplers that fit it: all if empty, those that draw no noise on the way for ``flow``,
         else the one of that name.
     """
@@ -74,7 +74,7 @@ class Model:
     elsewhere: str = "not made for that experiment"
     teacher: str = ""
     condition: bool = False
-    samplers: str = ""
+    fits: str = ""
 
     def __post_init__(self):
         known = tuple(f.name for f in fields(self)[2:])

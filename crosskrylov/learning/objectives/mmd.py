@@ -18,7 +18,7 @@ from crosskrylov.learning.schedule import NoiseLevels
 _FEATURES_SEED = 11
 
 
-@register("mmd", experiments={"study": "geometric"}, teacher="dsm", samplers="ddim")
+@register("mmd", experiments={"study": "geometric"}, teacher="dsm", fits="ddim")
 def mmd(setting: Setting, *, chain: int = 5) -> Objective:
     """Return the kernel distance of samples of a few DDIM steps from training images."""
     return KernelDistance(setting.images * 2 - 1, setting.levels, setting.batch_size, chain)

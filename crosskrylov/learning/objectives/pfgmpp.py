@@ -17,15 +17,15 @@ from crosskrylov.learning.objectives.base import Objective, Setting, register
 from crosskrylov.learning.objectives.levels import LevelObjective
 
 
-@register("pfgmpp", experiments={"study": "geometric"}, samplers="flow")
-def pfgmpp(setting: Setting, *, dimensions: float = 128) -> Objective:
-    """Return noise prediction with Student's noise of as many degrees of freedom as dimensions."""
+@register("pfgmpp", experiments={"study": "geometric"}, fits="flow")
+def pfgmpp(setting: Setting, *, extra: float = 128) -> Objective:
+    """Return noise prediction with Student's noise, its degrees of freedom the extra dimensions."""
     return StudentNoise(
         setting.images * 2 - 1,
         setting.levels,
         setting.batch_size,
         weight=setting.published_weight,
-        dimensions=dimensions,
+        dimensions=extra,
     )
 
 
@@ -41,7 +41,7 @@ class StudentNoise(LevelObjective):
     def __init__(self, *arguments, dimensions: float, **options):
         if not dimensions > 0:
             raise ConfigError(
-                f"Model 'pfgmpp': option dimensions is {dimensions}; it must be positive, .inf for "
+                f"Model 'pfgmpp': option extra is {dimensions}; it must be positive, .inf for "
                 "diffusion."
             )
         super().__init__(*arguments, **options)

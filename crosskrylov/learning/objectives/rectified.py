@@ -14,14 +14,14 @@ from crosskrylov.learning.objectives.levels import LevelObjective
 _BATCH = 1000
 
 
-@register("rectified", experiments={"study": "geometric"}, teacher="dsm", samplers="flow")
+@register("rectified", experiments={"study": "geometric"}, teacher="dsm", fits="flow")
 def rectified(
-    setting: Setting, *, pairs: int = 5000, sampler: str = "heun", evaluations: int = 99
+    setting: Setting, *, pairs: int = 5000, flow: str = "heun", flow_evaluations: int = 99
 ) -> Objective:
     """Return noise prediction on pairs of noise and the image that a trained flow makes of it."""
     generator = torch.Generator().manual_seed(setting.seed)
     z = torch.randn((pairs, *setting.images.shape[1:]), generator=generator)
-    made = images_of(setting, z, sampler, evaluations, generator)
+    made = images_of(setting, z, flow, flow_evaluations, generator)
     return PairedNoise(made, setting.levels, setting.batch_size, setting.published_weight, noises=z)
 
 

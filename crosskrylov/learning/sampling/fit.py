@@ -17,9 +17,9 @@ def fits(model: Model, sampler: str | Mapping | SamplerChoice) -> bool:
     steps of one sampler knows no other.
     """
     method = sampler_choice(sampler).method
-    if model.samplers == FLOW:
+    if model.fits == FLOW:
         return not declared_samplers()[method].facts["stochastic"]
-    return model.samplers in ("", method)
+    return model.fits in ("", method)
 
 
 def require_fit(model: Model, sampler: str | Mapping | SamplerChoice) -> None:
@@ -34,7 +34,7 @@ def require_fit(model: Model, sampler: str | Mapping | SamplerChoice) -> None:
         method = sampler_choice(sampler).method
         allowed = (
             "has learned the velocity of a flow and no score: take a sampler that draws no noise"
-            if model.samplers == FLOW
-            else f"was made for the steps of {model.samplers!r}: take that"
+            if model.fits == FLOW
+            else f"was made for the steps of {model.fits!r}: take that"
         )
         raise ConfigError(f"Sampler {method!r} does not fit model {model.name!r}, which {allowed}.")

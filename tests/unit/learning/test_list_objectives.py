@@ -50,8 +50,8 @@ def build(name, *, batch_size=8, teacher=None, **options):
     return model_entry(name, "study").build(setting, **options)
 
 
-def network(images=1, seed=5):
-    return DenseNetwork((1, 4, 4), 16, 1, seed, images)
+def network(inputs=1, seed=5):
+    return DenseNetwork((1, 4, 4), 16, 1, seed, inputs)
 
 
 def losses(objective, net, draws=3):
@@ -80,7 +80,7 @@ class Given(torch.nn.Module):
     [
         ("immiscible", 1, {}),
         ("immiscible_knn", 8, {"candidates": 1}),
-        ("pfgmpp", 8, {"dimensions": math.inf}),
+        ("pfgmpp", 8, {"extra": math.inf}),
         ("dsm_fp", 8, {"penalty": 0.0}),
     ],
 )
@@ -164,7 +164,7 @@ def test_students_noise_is_the_published_perturbation():
     # R^2 / (R^2 + r^2) of the published code is Beta(N/2, D/2), r = sigma sqrt(D)
     from scipy import stats
 
-    objective = build("pfgmpp", dimensions=6)
+    objective = build("pfgmpp", extra=6)
     z = objective.start((4000, 1, 4, 4), generator())
     squares = z.flatten(1).square().sum(1).numpy() / 6
     beta = squares / (1 + squares)
@@ -193,7 +193,9 @@ def test_the_velocity_of_the_exact_flow_is_the_exact_noise():
 
 def test_rectified_pairs_are_the_ends_of_the_teachers_flow():
     data = IMAGES * 2 - 1
-    objective = build("rectified", teacher=ExactNetwork(data[:2], LEVELS), pairs=6, evaluations=49)
+    objective = build(
+        "rectified", teacher=ExactNetwork(data[:2], LEVELS), pairs=6, flow_evaluations=49
+    )
     assert objective.images.shape == objective.noises.shape == (6, 1, 4, 4)
     ends = (objective.images[:, None] - data[None, :2]).abs().amax((2, 3, 4)).min(1).values
     assert ends.max() < 0.05
@@ -296,7 +298,7 @@ def test_a_network_that_ignores_the_condition_is_one_of_plain_diffusion():
 
     found, plain = losses(objective, Given(without), 1), losses(build("dsm"), net, 1)
     assert torch.allclose(found, plain, rtol=1e-4)
-    drawn = noise_predictor(objective, network(images=2), 3, generator())
+    drawn = noise_predictor(objective, network(inputs=2), 3, generator())
     assert drawn(torch.zeros(3, 1, 4, 4), torch.zeros(3)).sample.shape == (3, 1, 4, 4)
 
 
@@ -338,7 +340,7 @@ def test_samplers_that_fit_are_let_through():
     ("name", "options", "sentence"),
     [
         ("immiscible_knn", {"candidates": 0}, "candidates is 0; it must be at least 1"),
-        ("pfgmpp", {"dimensions": 0}, "dimensions is 0; it must be positive"),
+        ("pfgmpp", {"extra": 0}, "extra is 0; it must be positive"),
         ("dsm_fp", {"form": "vector"}, "form 'vector'.*one of gradient, scalar"),
         ("distilled", {"first_steps": 24, "last_steps": 5}, "times a power of two"),
         ("mmd", {"chain": 0}, "chain is 0"),

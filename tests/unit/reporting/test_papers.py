@@ -105,7 +105,7 @@ def test_every_measurement_of_samplers_names_what_the_full_study_makes():
 
 def test_every_measurement_of_objectives_names_what_the_part_of_the_list_makes():
     options = study_options("training_objectives", "list-training.yaml")
-    chosen = choices(options["models"], options["batch_size"], options["reference"])
+    chosen = choices(options["models"], options["batch_size"], options["against"])
     labels = {choice.label for choice in chosen}
     made = {
         **{name: [options["function_evaluations"]] for name in options["samplers"]},

@@ -12,14 +12,14 @@ from crosskrylov.studies.training_objectives import (
 )
 
 SETTINGS = {
-    "reference": "dsm",
+    "against": "dsm",
     "steps": 3,
     "fine_tuning_steps": 2,
     "batch_size": 4,
     "learning_rate": 1e-3,
     "fine_tuning_rate": 1e-4,
     "ema_decay": 0.9,
-    "width": 8,
+    "units": 8,
     "blocks": 1,
     "noise_levels": 50,
     "sigma_min": 0.02,
@@ -31,7 +31,7 @@ SETTINGS = {
     "few_samplers": ["ddim"],
     "few_evaluations": [2],
     "n_samples": 4,
-    "features": "digit_classifier",
+    "frechet_features": "digit_classifier",
     "sigmas": [1.0],
     "n_states": 4,
     "repeats": 2,
@@ -39,9 +39,9 @@ SETTINGS = {
 }
 MODELS = [
     "dsm",
-    {"model": "pfgmpp", "options": {"dimensions": 8}, "name": "student"},
+    {"model": "pfgmpp", "options": {"extra": 8}, "name": "student"},
     "flow_matching",
-    {"model": "rectified", "options": {"pairs": 4, "evaluations": 3}},
+    {"model": "rectified", "options": {"pairs": 4, "flow_evaluations": 3}},
     {"model": "distilled", "options": {"first_steps": 4, "last_steps": 2, "updates": 2}},
     {"model": "mmd", "options": {"chain": 2}},
     {"model": "diffuse_vae", "options": {"updates": 2, "width": 8}},
