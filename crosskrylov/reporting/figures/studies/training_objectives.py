@@ -6,7 +6,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from crosskrylov.reporting.figures.layout import described_sets, grid, headline, label_ends
+from crosskrylov.reporting.figures.layout import (
+    described_sets,
+    grid,
+    headline,
+    label_ends,
+    outside_legend,
+)
 from crosskrylov.reporting.figures.register import register
 from crosskrylov.reporting.figures.style import figure_style, palette_for, readable
 
@@ -80,7 +86,7 @@ def plot_objective_samplers(table: pd.DataFrame) -> plt.Figure:
         axis.set_yticks(range(len(models)), [readable(name) for name in models])
         axis.invert_yaxis()
         axis.set(xscale="log", xlabel="Fréchet distance")
-        axis.legend(fontsize="small", frameon=False)
+        outside_legend(figure, axis)
         made = most.function_evaluations.max()
         headline(
             figure,
