@@ -19,7 +19,7 @@ def layers(overlay):
     """The config files of a preset; the parts of the study lie on an empty configuration."""
     if overlay is None:
         return []
-    return [BLANK, overlay] if overlay.stem.startswith(("study-", "ready")) else [overlay]
+    return [BLANK, overlay] if overlay.stem.startswith(("study-", "list-", "ready")) else [overlay]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda file: file.stem if file else "default")
