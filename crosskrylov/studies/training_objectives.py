@@ -25,6 +25,7 @@ from crosskrylov.learning.sampling.fit import fits, require_fit
 from crosskrylov.learning.sampling.generate import draw_samples
 from crosskrylov.learning.sampling.model import NoiseModel
 from crosskrylov.learning.sampling.pds import preconditioner_from_images
+from crosskrylov.learning.sampling.registry import make_sampler
 from crosskrylov.learning.schedule import NoiseLevels
 from crosskrylov.learning.training.averaging import averaged
 from crosskrylov.learning.training.loop import OptimiserSteps, TrainingOptions
@@ -36,6 +37,10 @@ from crosskrylov.studies.register import register
 
 #: Offset of the random stream that samples are drawn from, and of that of noised images.
 _SAMPLING, _NOISING = 1000, 2000
+#: Instead of features, for images of any size.
+_PIXELS = "pixels"
+#: Samples drawn at a time, where many are.
+_BATCH = 1000
 #: Fewest images of a Fréchet distance; objectives share the bias of few, see `frechet_distance`.
 _FEWEST = 2
 
@@ -167,7 +172,7 @@ class Trainings:
             "linear": NoiseLevels.linear(settings["noise_levels"]),
         }
         self.filters = preconditioner_from_images(self.images * 2 - 1)
-        self.features = extract_features(settings["frechet_features"], images)
+        self.features = self._features(self.images)
         self.done: dict[str, Trained] = {}
 
     def train(self, choice: Choice) -> Trained:
@@ -206,17 +211,13 @@ class Trainings:
 
     def _setting(self, choice: Choice, teacher: Trained | None) -> Setting:
         kinds = choice.model.experiments
-        predictor = None
-        if teacher is not None:
+
+        def flow(z):
+            sampler = self._fitting(choice)
             with teacher.network() as trained:
-                copy = DenseNetwork(
-                    tuple(self.images.shape[1:]),
-                    self.settings["units"],
-                    self.settings["blocks"],
-                    self.seed,
-                )
-                copy.load_state_dict(trained.state_dict())
-            predictor = noise_predictor(teacher.objective, copy.eval().requires_grad_(False))
+                predictor = noise_predictor(teacher.objective, trained)
+                return self._images_of(sampler, NoiseModel(predictor, run_levels(teacher)), z)
+
         return Setting(
             images=self.images,
             times=torch.zeros(0),
@@ -227,23 +228,37 @@ class Trainings:
             diffusion=1 / math.sqrt(2),  # a published weight of one
             final_time=1.0,
             scaled=False,
-            teacher=predictor,
+            flow=None if teacher is None else flow,
             seed=self.seed,
         )
 
+    def _images_of(self, sampler: str, model: NoiseModel, z: torch.Tensor) -> torch.Tensor:
+        """Return what a sampler makes of unit noises, in [-1, 1]."""
+        run, generator = make_sampler(sampler), torch.Generator().manual_seed(self.seed)
+        made = self.settings["function_evaluations"]
+        return torch.cat([run(model, part, made, generator) for part in z.split(_BATCH)])
+
+    def _fitting(self, choice: Choice) -> str:
+        """Return the first sampler that fits a model."""
+        names = [*self.settings["samplers"], *self.settings["few_samplers"]]
+        return next(name for name in names if fits(choice.model, name))
+
     def _on_the_way(self, run: Trained) -> tuple[str, int]:
         """Return the sampler and the evaluations that a curve is drawn with."""
-        settings = self.settings
-        own = getattr(run.objective, "evaluations", settings["curve_evaluations"])
-        names = [*settings["samplers"], *settings["few_samplers"]]
-        return next(name for name in names if fits(run.choice.model, name)), own
+        own = getattr(run.objective, "evaluations", self.settings["curve_evaluations"])
+        return self._fitting(run.choice), own
 
     def frechet(self, run: Trained, sampler: str, evaluations: int) -> float:
         """Return the Fréchet distance of samples of a training from the images."""
-        found = extract_features(
-            self.settings["frechet_features"], self.samples(run, sampler, evaluations).numpy()
-        )
+        found = self._features(self.samples(run, sampler, evaluations))
         return frechet_distance(found, self.features, _FEWEST)
+
+    def _features(self, images: torch.Tensor) -> np.ndarray:
+        """Return the features (N, D) of images in [0, 1]."""
+        name = self.settings["frechet_features"]
+        if name == _PIXELS:
+            return images.flatten(1).numpy()
+        return extract_features(name, images.numpy())
 
     def samples(self, run: Trained, sampler: str, evaluations: int) -> torch.Tensor:
         """Return samples (N, C, H, W) in [0, 1]; the same noise for every training."""

@@ -258,7 +258,7 @@ STUDIES = {
         "few_samplers": ["ddim"],
         "few_evaluations": [1, 2],
         "n_samples": 4,
-        "frechet_features": "digit_classifier",
+        "frechet_features": "pixels",
         "sigmas": [1.0],
         "n_states": 2,
         "repeats": 1,

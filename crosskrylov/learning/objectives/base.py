@@ -51,8 +51,9 @@ class Setting:
         T, the end of ``times``.
     scaled : bool
         The network's output is lambda times the score, as the model declares.
-    teacher : Module or None
-        Noise predictor of the trained network that a model with a ``teacher`` starts from.
+    flow : callable or None
+        Unit noises (N, C, H, W) to the images, in [-1, 1], that the flow of the network makes of
+        them which a model with a ``teacher`` starts from.
     seed : int
         Of what is drawn or trained before the first step.
     """
@@ -66,7 +67,7 @@ class Setting:
     diffusion: float
     final_time: float
     scaled: bool
-    teacher: torch.nn.Module | None = None
+    flow: Callable[[torch.Tensor], torch.Tensor] | None = None
     seed: int = 0
 
     @property

@@ -10,31 +10,14 @@ import torch
 from crosskrylov.learning.objectives.base import Objective, Setting, register
 from crosskrylov.learning.objectives.levels import LevelObjective
 
-#: Samples drawn at a time.
-_BATCH = 1000
-
 
 @register("rectified", experiments={"study": "geometric"}, teacher="dsm", fits="flow")
-def rectified(
-    setting: Setting, *, pairs: int = 5000, flow: str = "heun", flow_evaluations: int = 99
-) -> Objective:
+def rectified(setting: Setting, *, pairs: int = 5000) -> Objective:
     """Return noise prediction on pairs of noise and the image that a trained flow makes of it."""
     generator = torch.Generator().manual_seed(setting.seed)
     z = torch.randn((pairs, *setting.images.shape[1:]), generator=generator)
-    made = images_of(setting, z, flow, flow_evaluations, generator)
+    made = setting.flow(z)
     return PairedNoise(made, setting.levels, setting.batch_size, setting.published_weight, noises=z)
-
-
-def images_of(
-    setting: Setting, z: torch.Tensor, sampler: str, evaluations: int, generator: torch.Generator
-) -> torch.Tensor:
-    """Return the images, in [-1, 1], that the teacher's flow makes of unit noises."""
-    from crosskrylov.learning.sampling.model import NoiseModel
-    from crosskrylov.learning.sampling.registry import make_sampler
-
-    run = make_sampler(sampler)
-    model = NoiseModel(setting.teacher, setting.levels)
-    return torch.cat([run(model, part, evaluations, generator) for part in z.split(_BATCH)])
 
 
 class PairedNoise(LevelObjective):
