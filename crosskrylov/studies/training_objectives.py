@@ -335,6 +335,7 @@ class Trainings:
                     {
                         "model": run.choice.label,
                         "against": run.choice.against,
+                        "own_noise": own is not None,
                         "sigma": sigma,
                         "group": 0,
                         "error": float(gap.sqrt()),
@@ -429,7 +430,8 @@ def first_passage(curve: Sequence[tuple[int, float]], target: float) -> tuple[fl
         "are steps times the median seconds of a step, with what was drawn or trained before the "
         "first step; those of a network that training started from are not counted.",
         "objective_scores": "RMS error of the predicted noise against the exact one of the noised "
-        "images, by noise level; of PFGM++ against its own, of Student's noise.",
+        "images, by noise level; where own_noise is true, of states and the exact noise of a law "
+        "that is not Gaussian (PFGM++), which no other row shares.",
         "objective_steps": "Seconds of an optimiser step of every objective, taken in turns.",
     },
     figures={

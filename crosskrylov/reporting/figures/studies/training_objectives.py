@@ -129,7 +129,11 @@ def curves_finding(table: pd.DataFrame) -> str:
 
 
 def scores_finding(table: pd.DataFrame) -> str:
-    """Return who errs most and least against the exact noise, in the mean of squares by level."""
+    """Return who errs most and least against the exact noise, in the mean of squares by level.
+
+    Objectives with a noise of their own are compared with no other.
+    """
+    table = table[~table.own_noise.astype(bool)]
     squares = table.assign(square=table.error**2).groupby("model", sort=False).square.mean()
     errors = np.sqrt(squares).sort_values()
     if len(errors) < 2:
