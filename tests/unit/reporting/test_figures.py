@@ -179,6 +179,7 @@ def objective_table(name):
             "function_evaluations": 99,
             "steps": steps,
             "sigma": 0.1 * steps,
+            "own_noise": False,
             "frechet": size * seed / steps,
             "error": size * seed / steps,
         }
