@@ -101,9 +101,10 @@ class ExactScores(torch.nn.Module):
             keep("tau_values", [problem.diffusion.tau(t) for t in node])
             keep("tau_slopes", [problem.diffusion.half_g2(t) for t in node])
 
-    def extra_repr(self) -> str:
-        """Return what `repr` shows."""
-        return f"{self._shape[0]}x{self._shape[1]}, output={self.output}, dtype={self._dtype}"
+    def __repr__(self) -> str:
+        """Return one line, without the modules inside."""
+        height, width = self._shape
+        return f"ExactScores({height}x{width}, output={self.output}, dtype={self._dtype})"
 
     def forward(self, images: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
         """Return the scores of every image at its time.

@@ -10,8 +10,16 @@ from crosskrylov.runtime.declared import Declared, declared_in, did_you_mean
 
 OBJECTIVES_FOLDER = Path(__file__).resolve().parent
 
-#: The experiments that models are trained in; each is a section of ``training``.
-EXPERIMENTS = ("single_image", "budget")
+#: The experiments that models are trained in; each is a section of ``training``, but for ``study``,
+#: the study that compares objectives.  It takes the models of ``budget`` as well.
+EXPERIMENTS = ("single_image", "budget", "study")
+
+#: The keys that name the models of an experiment.
+KEYS_OF_MODELS = {
+    "single_image": "training.single_image.models",
+    "budget": "training.budget.models",
+    "study": "studies.training_objectives.models",
+}
 
 #: Noise schedules: those of `crosskrylov.learning.schedule`, and None, the single level lambda.
 SCHEDULES = (None, "linear", "geometric")
@@ -54,6 +62,13 @@ class Model:
         The variant of the ablation that its runs of the main experiments stand for, if any.
     elsewhere : str
         What it would be in the experiments that it does not belong to.
+    teacher : str
+        The model whose trained network it starts from; empty for one that starts afresh.
+    condition : bool
+        Its network gets a second image beside the noised one.
+    fits : str
+        The samplers that fit it: all if empty, those that draw no noise on the way for ``flow``,
+        else the one of that name.
     """
 
     name: str
@@ -68,6 +83,9 @@ class Model:
     baseline: bool = False
     ablation: str = ""
     elsewhere: str = "not made for that experiment"
+    teacher: str = ""
+    condition: bool = False
+    fits: str = ""
 
     def __post_init__(self):
         known = tuple(f.name for f in fields(self)[2:])
@@ -102,9 +120,26 @@ class Model:
         """Return whether both stand above the same function."""
         return (self.file, self.declared.attribute) == (other.file, other.declared.attribute)
 
-    def build(self, setting: Any) -> Any:
-        """Import the model's module and return its objective for a `Setting`."""
-        return self.declared.load(__package__)(setting)
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Names of the options that its builder takes beside the `Setting`."""
+        return self.declared.parameters[1:]
+
+    def build(self, setting: Any, **options: Any) -> Any:
+        """Import the model's module and return its objective for a `Setting`.
+
+        Raises
+        ------
+        ConfigError
+            If an option is unknown.
+        """
+        for key in options:
+            if key not in self.options:
+                raise ConfigError(
+                    f"Model {self.name!r} has no option {key!r}{did_you_mean(key, self.options)}; "
+                    f"it has {', '.join(self.options) or 'none'}."
+                )
+        return self.declared.load(__package__)(setting, **options)
 
 
 def registered_models(folder: Path = OBJECTIVES_FOLDER) -> dict[str, Model]:
@@ -160,7 +195,7 @@ def model_entry(name: str, experiment: str, key: str | None = None) -> Model:
     ----------
     name : str
         The model's name.
-    experiment : {"single_image", "budget"}
+    experiment : {"single_image", "budget", "study"}
         What it is to be trained in.
     key : str, optional
         The key of the configuration to name in an error; that of the experiment by default.
@@ -170,17 +205,18 @@ def model_entry(name: str, experiment: str, key: str | None = None) -> Model:
     ConfigError
         If there is no such model, or if it does not belong to the experiment.
     """
-    key = key or f"training.{experiment}.models"
+    key = key or KEYS_OF_MODELS[experiment]
     models = registered_models()
+    belong = {experiment, "budget"} if experiment == "study" else {experiment}
     if name not in models:
-        belonging = [m.name for m in models.values() if experiment in m.experiments]
+        belonging = [m.name for m in models.values() if belong & set(m.experiments)]
         raise ConfigError(
             f"{key} names {name!r}, which is no model{did_you_mean(name, belonging)}: allowed are "
             f"{', '.join(sorted(belonging))}."
         )
     model = models[name]
-    if experiment not in model.experiments:
-        places = " and ".join(f"training.{place}.models" for place in model.experiments)
+    if not belong & set(model.experiments):
+        places = " and ".join(KEYS_OF_MODELS[place] for place in model.experiments)
         raise ConfigError(
             f"{key} names {name!r}, which is {model.elsewhere}: remove it there (it belongs in "
             f"{places})."

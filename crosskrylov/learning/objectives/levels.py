@@ -71,8 +71,12 @@ class LevelObjective:
             self.embedded = self.embedded.to(device)
         return self
 
-    def loss(self, network: torch.nn.Module, generator: torch.Generator) -> torch.Tensor:
-        """Return the weighted mean squared error of the predicted noise on one random batch."""
+    def noise(self, clean: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Return the noise of a batch; where it depends on the images, objectives differ here."""
+        return standard_normal(tuple(clean.shape), generator, clean.device)
+
+    def draw(self, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return clean images (B, C, H, W), levels (B,) and noise of one random batch."""
         device = self.images.device
         index = torch.randint(len(self.images), (self.batch_size,), generator=generator).to(device)
         n_drawn = len(self.levels) if self.drawn is None else len(self.drawn)
@@ -82,7 +86,11 @@ class LevelObjective:
             clean = self.images[index]
         else:
             clean = self.embedded[index, t * self.embedded.shape[1] // len(self.levels)]
-        z = standard_normal(tuple(clean.shape), generator, device)
+        return clean, t, self.noise(clean, generator)
+
+    def loss(self, network: torch.nn.Module, generator: torch.Generator) -> torch.Tensor:
+        """Return the weighted mean squared error of the predicted noise on one random batch."""
+        clean, t, z = self.draw(generator)
         signal, noise = self.levels.signal_and_noise(t)
         x = (signal * clean + noise * z).contiguous(memory_format=torch.channels_last)
         target = mixture_noise(x, self.images, signal, noise) if self.exact_target else z

@@ -44,6 +44,18 @@ def test_every_model_says_what_it_needs():
         "dsm",
         "ddpm",
         "exact_target",
+        "immiscible",
+        "immiscible_knn",
+        "dsm_fp",
+    }
+    assert {m.name for m in models.values() if set(m.experiments) == {"study"}} == {
+        "dsm_continued",
+        "pfgmpp",
+        "flow_matching",
+        "rectified",
+        "distilled",
+        "mmd",
+        "diffuse_vae",
     }
     assert {m.name for m in models.values() if m.scores} == {
         "score_embedding",

@@ -165,7 +165,36 @@ def sampler_table(name):
     return order_table(sampler_errors(reference, samplers, [5, 9], 2), 4)
 
 
+def objective_table(name):
+    """Two seeds of three objectives, one of which is compared with itself."""
+    rows = [
+        {
+            "dataset": "digits8",
+            "image_size": 8,
+            "seed": seed,
+            "model": model,
+            "against": "dsm_512" if model == "dsm_512" else "dsm",
+            "quantity": "frechet",
+            "sampler": sampler,
+            "function_evaluations": 99,
+            "steps": steps,
+            "sigma": 0.1 * steps,
+            "own_noise": False,
+            "frechet": size * seed / steps,
+            "error": size * seed / steps,
+        }
+        for seed in (1, 2)
+        for size, model in enumerate(("dsm", "immiscible", "dsm_512"), 1)
+        for sampler in ("heun", "reverse_sde")
+        for steps in (10, 20, 40)
+    ]
+    return pd.DataFrame(rows)
+
+
 TABLES = {
+    "objective_curves": lambda: objective_table("objective_curves"),
+    "objective_scores": lambda: objective_table("objective_scores"),
+    "objective_samplers": lambda: objective_table("objective_samplers"),
     "sampler_orders": lambda: sampler_table("sampler_orders"),
     "inversion": lambda: sampler_table("inversion"),
     "frontier": frontier_table,

@@ -24,6 +24,7 @@ from crosskrylov.reporting.figures.studies import (
     system_summary,
     theory,
     time_to_residual,
+    training_objectives,
     unrefined,
     warm_start,
     where_it_pays,
@@ -269,6 +270,19 @@ def at_ten(**errors):
     return rows("sampler function_evaluations error", *values)
 
 
+def ended(**values):
+    """Objectives with their last Fréchet distance, or error; the first one is the reference."""
+    pairs = [(name, value, value, name == "own") for name, value in values.items()]
+    first = next(iter(values))
+    return rows("model frechet error own_noise", *pairs, steps=9, against=first)
+
+
+def by_sampler(**values):
+    """Fréchet distances of objectives by two samplers."""
+    pairs = [(k, name, v) for k, both in values.items() for name, v in zip(("s1", "s2"), both)]
+    return rows("model sampler error", *pairs, quantity="frechet", function_evaluations=99)
+
+
 def lost(**errors):
     """Round trips of 50 steps in single precision."""
     values = [(name, error) for name, error in errors.items()]
@@ -511,6 +525,24 @@ CASES = {
         sampler_orders.inversion_finding,
         (lost(a=1e-6, b=1e3), "a has lost least (1e-06); more than 0.1: b"),
         (lost(a=1e-6, b=1e-7), "b has lost least (1e-07)"),
+    ),
+    "objective_curves": (
+        training_objectives.curves_finding,
+        (ended(a=2.0, b=1.0), "b ends nearest to the images, at 1; a at 2"),
+        (ended(a=1.0, b=2.0), "a ends nearest to the images, at 1"),
+    ),
+    "objective_scores": (
+        training_objectives.scores_finding,
+        (ended(a=2.0, b=1.0), "Against the exact noise a errs most, 2 times as much as b"),
+        (ended(a=2.0, own=9.0, b=8.0), "noise b errs most, 4 times as much as a"),
+    ),
+    "objective_samplers": (
+        training_objectives.samplers_finding,
+        (by_sampler(a=(1.0, 3.0), b=(2.0, 2.2)), "for a, where s2 ends 3 times as far as s1"),
+        (
+            by_sampler(a=(1.0, 1.1), b=(9.0, 2.0)),
+            "for b, where s1 ends 4.5 times as far as s2",
+        ),
     ),
     "denoising_strip": (
         training.strip_finding,
