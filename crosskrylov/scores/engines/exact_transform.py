@@ -93,7 +93,8 @@ class ExactTransform:
             failures.setdefault(
                 i, "its density is not positive at every stored time; raise density.floor"
             )
-        store[list(failures)] = torch.nan
+        if failures:
+            store[list(failures)] = torch.nan
         none = np.zeros(b, dtype=int)
         return BlockResult(store, none, none, np.full(b, np.nan), failures)
 

@@ -105,6 +105,8 @@ class _Conversions(TorchFunctionMode):
             return made if device is None else made.to(device)
         if func is torch.Tensor.tolist and isinstance(args[0], OnAccelerator):
             return args[0].values_here.tolist()  # torch refuses it for subclasses
+        if func is torch.Tensor.new_tensor and isinstance(args[0], OnAccelerator):
+            return torch.tensor(*args[1:], dtype=args[0].dtype).to(args[0].device)
         return func(*args, **kwargs)
 
 
