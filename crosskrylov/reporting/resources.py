@@ -2,8 +2,8 @@
 
     python -m crosskrylov.reporting.resources results/benchmarks [more folders]
 
-reads Snakemake's benchmark files and prints the entry ``set-resources`` of profiles/slurm: for every
-rule the memory and the minutes of its most demanding job, with a margin.
+reads Snakemake's benchmark files and prints the entry ``set-resources`` of profiles/slurm: for
+every rule the memory and the minutes of its most demanding job, with a margin.
 """
 
 import argparse
@@ -97,7 +97,7 @@ def demands(folders: Iterable[str | Path], rules: Iterable[str] | None = None) -
 
 
 def set_resources(found: dict[str, Demand]) -> str:
-    """Return the entry ``set-resources`` of a profile; what a failed job asks for grows by attempt."""
+    """Return the entry ``set-resources`` of a profile; a second attempt asks for twice as much."""
     lines = ["set-resources:"]
     for rule, demand in found.items():
         measured = "" if demand.memory_mb is None else f", {demand.memory_mb:.0f} MiB"

@@ -5,6 +5,7 @@
 
 import os
 import signal
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,7 @@ def test_a_graphics_processor_is_asked_for_and_granted(run, undisturbed):
     assert [job["NodeList"] for job in parts.values()] == [f"n{NODES}"] * 3
     assert all("gres:gpu" in job["TresPerJob"] for job in parts.values())
     times = sorted((job["StartTime"], job["EndTime"]) for job in parts.values())
-    assert all(end <= start for (_, end), (start, _) in zip(times, times[1:]))
+    assert all(end <= start for (_, end), (start, _) in pairwise(times))
     assert_same(undisturbed.folder, run.folder)
 
 
