@@ -39,9 +39,8 @@ BYTES = {
 
 
 def measured_costs(
-    runs: Sequence[Mapping], stored_steps: Sequence[int], *, repeats: int, seed: int,
-    source: str = "photos",
-) -> pd.DataFrame:  # fmt: skip
+    runs: Sequence[Mapping], stored_steps: Sequence[int], *, repeats: int, seed: int
+) -> pd.DataFrame:
     """Measure whole runs of the engines, from pixels in memory to scores on disk.
 
     Parameters
@@ -67,7 +66,7 @@ def measured_costs(
     most: dict[int, int] = {}
     for entry in runs:
         most[entry["size"]] = max(most.get(entry["size"], 0), *entry["n_images"])
-    images = {size: load_images(source, size, n, seed=seed).images for size, n in most.items()}
+    images = {size: load_images("photos", size, n, seed=seed).images for size, n in most.items()}
     cases = [
         (entry["engine"], entry["size"], n, steps)
         for entry in runs
