@@ -59,8 +59,8 @@ def measured_costs(
     -------
     DataFrame
         A row per engine, size, number of images and of stored steps: median processor seconds,
-        bytes on disk, and the largest peak of resident memory, MB above what the process held
-        before (empty where it cannot be measured).
+        bytes on disk, and the largest peak of the process's resident memory in MB, libraries and
+        all images of the study included (empty where it cannot be measured).
     """
     rng = np.random.default_rng(seed)
     most: dict[int, int] = {}
@@ -95,16 +95,14 @@ def measured_costs(
 def _run(images: np.ndarray, engine: str, steps: int, seed: int) -> tuple[float, int, float | None]:
     """Return processor seconds, bytes on disk and MB of memory of one run."""
     with TemporaryDirectory(prefix=".scaling-", dir=Path.cwd()) as folder:
-        before, peak = _resident_mb(), PeakMemory()
-        started = time.process_time()
+        peak, started = PeakMemory(), time.process_time()
         precompute_scores(
             images, Path(folder) / "scores", equation={"stored_steps": steps}, method=engine,
             workers=1, device="cpu", progress=False, seed=seed,
         )  # fmt: skip
-        seconds, most = time.process_time() - started, peak.megabytes()
+        seconds = time.process_time() - started
         written = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
-    known = most is not None and before is not None
-    return seconds, written, most - before if known else None
+    return seconds, written, peak.megabytes()
 
 
 def _resident_mb() -> float | None:
