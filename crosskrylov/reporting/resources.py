@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from crosskrylov.errors import CrosskrylovError, DataError
 
-#: Two more Snakemakes run inside a Slurm job, beside the job proper: MiB, whatever the rule.
+#: Two more Snakemakes run inside a Slurm job, beside the job proper, whatever the rule: MiB.
+#: 149 of each were resident in the jobs of tests/cluster, and ten of srun; the rest is margin.
 SNAKEMAKE_MB = 500
 #: Times the measured memory and time that are asked for; a node may be slower than the machine
 #: that was measured, and Snakemake looks at the memory only now and then.

@@ -5,6 +5,7 @@
 
 import os
 import signal
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from crosskrylov.runtime.files import read_tsv
 from crosskrylov.scores.store import ScoreStore
-from tests.cluster.conftest import ENGINE, NODES
+from tests.cluster.conftest import ENGINE, NODES, PATIENCE
 
 PART_LOG = "results/logs/toy/seed7/precompute_scores-1-of-3.log"
 
@@ -132,7 +133,12 @@ def hang(run, number, node):
 
 
 def kill_snakemake(run, number, node):
+    """Kill Snakemake; its Slurm jobs go on, and the restart comes when they have ended."""
     run.kill()
+    until = time.monotonic() + PATIENCE
+    while {"RUNNING", "PENDING"} & {job["JobState"] for job in run.cluster.jobs().values()}:
+        assert time.monotonic() < until
+        time.sleep(0.5)
 
 
 def edit_module(run, number, node):
