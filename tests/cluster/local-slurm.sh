@@ -21,6 +21,9 @@ start_node() { mkdir -p "$DIR/spool-n$1"; slurmd -c -N "n$1"; }
 
 alive() { [ -f "$1" ] && kill -0 "$(cat "$1")" 2>/dev/null; }
 
+# not a zombie that nobody has collected
+running() { [ -d "/proc/$1" ] && ! grep -q '^State:.Z' "/proc/$1/status"; }
+
 # wait_for SECONDS COMMAND...: until it succeeds
 wait_for() {
   local end=$((SECONDS + $1)); shift
@@ -100,15 +103,16 @@ unlink_defaults() {
 }
 
 stop_all() {
-  local pid
+  local pid pids=()
+  # a slurmd outlives its end while a job runs on it
+  scancel --signal=KILL --full --user="$(id -un)" 2>/dev/null || true
   scancel --user="$(id -un)" 2>/dev/null || true
-  for pid in "$DIR"/slurmd-n*.pid "$DIR/slurmctld.pid"; do if alive "$pid"; then kill "$(cat "$pid")"; fi; done
-  for pid in "$DIR"/slurmd-n*.pid "$DIR/slurmctld.pid"; do
-    if [ -f "$pid" ]; then
-      wait_for 20 eval "! alive '$pid'" || kill -9 "$(cat "$pid")"
-      rm -f "$pid"
-    fi
-  done
+  wait_for 30 eval '[ -z "$(squeue --noheader)" ]' || true
+  for pid in "$DIR"/slurmd-n*.pid "$DIR/slurmctld.pid"; do if alive "$pid"; then pids+=("$(cat "$pid")"); fi; done
+  for pid in "${pids[@]}"; do kill "$pid"; done
+  # their pid files go before they do
+  for pid in "${pids[@]}"; do wait_for 20 eval "! running $pid" || kill -9 "$pid"; done
+  rm -f "$DIR"/*.pid
   unlink_defaults
   if [ -f "$DIR/munged-is-ours" ]; then kill "$(cat /run/munge/munged.pid)" || true; rm "$DIR/munged-is-ours"; fi
 }

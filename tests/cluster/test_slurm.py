@@ -78,6 +78,7 @@ def test_many_tiny_jobs_are_a_few_submissions(run):
     """120 parts of one image each, forty to a submission."""
     run.start(
         *("--groups", "precompute_scores=parts", "--group-components", "parts=40"),
+        *("--set-resources", "precompute_scores:in_turn=1"),
         *("--set-scatter", "engine=120"),
         *(*ENGINE, "tests/cluster/tiny.yaml"),
     ).finish()
