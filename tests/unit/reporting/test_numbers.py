@@ -29,6 +29,9 @@ SAVED = {
 }
 
 
+SKIP = {"skip_empty": True}
+
+
 @pytest.fixture
 def checkout(tmp_path):
     """A checkout with one table, a mapping and a README that quotes it."""
@@ -48,7 +51,7 @@ def declare(checkout, **entries):
 
 def shown(checkout, **entry):
     """Return how one number is printed."""
-    number = numbers.Number("x", **({"table": "solvers", "value": "saved"} | entry))
+    number = numbers.Number("x", "x", **({"table": "solvers", "value": "saved"} | entry))
     return numbers.printed(number, checkout / "docs" / "results" / "tables")
 
 
@@ -124,6 +127,12 @@ def test_other_comments_are_left_alone(checkout):
         ({"where": {"solver": "a"}, "value": "svaed"}, "no column 'svaed'"),
         ({"where": {"solver": "b", "size": 64}, "value": "error"}, "nothing was measured"),
         ({"where": {"solver": "b"}, "value": "error", "reduce": "max"}, "nothing was measured"),
+        (
+            {"where": {"size": 64}, "value": "error", "reduce": "max", **SKIP},
+            "nothing was measured",
+        ),
+        ({"where": {"solver": "a"}, "value": "saved / svaed"}, "no column 'saved / svaed'"),
+        ({"where": {"solver": "a"}, "value": "saved /"}, "no column 'saved /'"),
         ({"table": "nothing", "where": {}}, "does not exist"),
     ],
 )
@@ -146,9 +155,32 @@ def test_wrong_selector_is_one_sentence(checkout, entry, sentence):
             {"where": {}, "reduce": "mean", "low": "min", "high": "max", "format": "{:.1f}"},
             "0.9 (0.853\N{EN DASH}0.95)",
         ),
+        ({"where": {"size": 64}, "value": "1 - 2 * saved"}, "\N{MINUS SIGN}0.9"),
+        (
+            {"where": {"solver": "b"}, "value": "saved / saved_high", "reduce": "max", **SKIP},
+            "0.989",
+        ),
+        ({"where": {}, "value": "error", "reduce": "max", **SKIP, "format": "power"}, "4·10⁻⁶"),
     ],
 )
 def test_cells_and_formats(checkout, entry, text):
+    assert shown(checkout, **entry) == text
+
+
+@pytest.mark.parametrize(
+    ("bound", "how", "text"),
+    [
+        ("upper", "{:.1f} %", "85.4 %"),
+        ("lower", "{:.1f} %", "85.3 %"),
+        ("upper", "{:.2f}", "85.32"),  # exact as it stands
+        ("lower", "{:.0f}", "85"),
+        ("upper", "{:.2g}", "86"),
+        ("upper", "power", "9·10¹"),
+        ("lower", "power", "8·10¹"),
+    ],
+)
+def test_a_bound_is_rounded_to_its_side(checkout, bound, how, text):
+    entry = {"where": {"solver": "a"}, "scale": 100, "format": how, "bound": bound}
     assert shown(checkout, **entry) == text
 
 
@@ -179,12 +211,25 @@ def test_each_stands_for_every_combination(checkout):
     assert (checkout / "README.md").read_text() == text
 
 
+def test_each_may_list_columns_and_reductions(checkout):
+    each = {"value": ["saved", "saved_low"], "reduce": ["min", "max"], "solver": ["a", "b"]}
+    declare(checkout, **{"{value}.{reduce}.{solver}": {"table": "solvers", "each": each} | SKIP})
+    say(checkout, "<!--n:saved.max.b-->?<!--/n--> <!--n:saved_low.min.a-->?<!--/n-->")
+    numbers.rewrite(checkout)  # of a family some numbers are enough
+    text = "<!--n:saved.max.b-->0.95<!--/n--> <!--n:saved_low.min.a-->0.849<!--/n-->"
+    assert (checkout / "README.md").read_text() == text
+    say(checkout, "nothing")
+    with pytest.raises(DataError, match=r"\{value\}.\{reduce\}.\{solver\} stands in no text"):
+        numbers.rewrite(checkout)
+
+
 @pytest.mark.parametrize(
     ("entries", "sentence"),
     [
         ({"saved": SAVED | {"formta": "{}"}}, "saved: formta is unknown"),
         ({"saved": {"table": "solvers"}}, "saved: value is missing"),
         ({"saved": SAVED | {"reduce": "maximum"}}, "reduce is 'maximum'"),
+        ({"saved": SAVED | {"bound": "above"}}, "bound is 'above': use upper or lower"),
         ({"saved.{size}": SAVED}, "each does not list 'size'"),
         ({"saved": SAVED | {"each": {"size": [32, 64]}}}, "saved is declared twice"),
     ],

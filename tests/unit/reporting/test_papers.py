@@ -24,6 +24,7 @@ from crosskrylov.reporting.tables.papers import (
     verdict_on,
 )
 from crosskrylov.studies.index import declared_studies
+from crosskrylov.studies.training_objectives import choices
 from tests.conftest import PROJECT
 
 RATIO = {
@@ -70,23 +71,53 @@ def test_all_papers_are_there_and_every_verdict_is_one_of_four():
     assert (table.evidence[table.tested.notna()] == "not run").all()
 
 
-def test_every_measurement_names_what_the_full_study_makes():
-    presets = [PROJECT / "presets" / name for name in ("blank.yaml", "study-samplers.yaml")]
-    options = load_config(PROJECT / "config.yaml", *presets)["studies"]["sampler_orders"]
-    study = declared_studies()["sampler_orders"]
-    assert set(tables_read()) <= set(study.tables)
+def study_options(study, preset):
+    presets = [PROJECT / "presets" / name for name in ("blank.yaml", preset)]
+    return load_config(PROJECT / "config.yaml", *presets)["studies"][study]
+
+
+def stated(*tables):
+    """Return what is measured in the tables: the paper, its tables and what it says."""
+    measured = [(entry["paper"], entry["measured"]) for entry in papers() if "measured" in entry]
+    return [(paper, says) for paper, says in measured if says["table"] in tables]
+
+
+def test_every_measurement_reads_a_table_of_the_list():
+    studies = declared_studies()
+    made = {*studies["sampler_orders"].tables, *studies["training_objectives"].tables}
+    assert set(tables_read()) <= made
+
+
+def test_every_measurement_of_samplers_names_what_the_full_study_makes():
+    options = study_options("sampler_orders", "study-samplers.yaml")
     labels = {sampler_choice(given).label for given in options["samplers"]}
     inverted = {sampler_choice(given).label for given in options["inverters"]}
     inverted |= {"ddim_inversion"}
     made = {"function_evaluations": options["evaluations"], "steps": options["inversion_steps"]}
-    for entry in papers():
+    for paper, says in stated("sampler_errors", "inversion_errors"):
         for where in ("of", "over", "order"):
-            chosen = entry.get("measured", {}).get(where)
-            if chosen:
-                known = inverted if entry["measured"]["table"] == "inversion_errors" else labels
-                assert chosen["sampler"] in known, entry["paper"]
-        for along, at in entry.get("measured", {}).get("at", {}).items():
+            if where in says:
+                known = inverted if says["table"] == "inversion_errors" else labels
+                assert says[where]["sampler"] in known, paper
+        for along, at in says.get("at", {}).items():
             assert min(made[along]) <= at <= max(made[along])
+
+
+def test_every_measurement_of_objectives_names_what_the_part_of_the_list_makes():
+    options = study_options("training_objectives", "list-training.yaml")
+    chosen = choices(options["models"], options["batch_size"], options["against"])
+    labels = {choice.label for choice in chosen}
+    made = {
+        **{name: [options["function_evaluations"]] for name in options["samplers"]},
+        **{name: options["few_evaluations"] for name in options["few_samplers"]},
+    }
+    found = stated("objective_errors")
+    assert len(found) >= 7
+    for paper, says in found:
+        for where in ("of", "over"):
+            assert says[where]["model"] in labels, paper
+            if says[where]["quantity"] == "frechet":
+                assert says["at"]["function_evaluations"] in made[says[where]["sampler"]], paper
 
 
 @pytest.mark.parametrize(
