@@ -50,7 +50,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed-$(shell cat $(LOCK) pyproject.toml | cksum | cut -d ' ' -f 1)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(ARGS)
 
-.PHONY: help environment reproduce study quality list $(ON_BLANK) claims $(CLAIMS_PARTS) controls rates generation snapshot redraw numbers ready-made demo test lint format keys pins clean
+.PHONY: help environment reproduce study quality list $(ON_BLANK) claims $(CLAIMS_PARTS) controls rates generation snapshot redraw numbers ready-made demo test test-cluster lint format keys pins clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -128,6 +128,9 @@ ready-made: $(STAMP) ## train and pack the ready-made networks again
 
 test: lint ## lint, then run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+test-cluster: $(STAMP) ## run the workflow on a Slurm of three nodes on this machine, with faults
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/cluster -v
 
 lint: $(STAMP) ## check style, and which room imports which
 	$(BIN)/ruff check

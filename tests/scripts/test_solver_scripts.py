@@ -237,6 +237,15 @@ STUDIES = {
         "groups": 2,
         "probes": 2,
     },
+    "scaling": {
+        "runs": [{"engine": "exact", "size": 8, "n_images": [1, 4]}],
+        "stored_steps": [2, 4],
+        "repeats": 1,
+        "workloads": [{"name": "some", "size": 8, "n_images": 100}],
+        "part": {"start_seconds": 60.0, "deaths_per_hour": 0.01},
+        "streamed": {"size": 8, "n_images": 20, "batch": 5, "samples": 2},
+        "random_seed": 0,
+    },
     "training_objectives": {
         "models": ["dsm", "immiscible"],
         "against": "dsm",

@@ -135,6 +135,14 @@ def engine_speed_table():
     return table
 
 
+def scaling_table():
+    """Two engines at two sizes, whole runs and what a model says of them."""
+    rows = [("exact", 16, 0.1, 0.1), ("exact", 32, 0.4, -0.2), ("batched", 16, 2.0, 0.05)]
+    table = pd.DataFrame(rows, columns=["engine", "size", "seconds", "residual"])
+    table["seconds_fitted"] = table.seconds * (1 + table.residual)
+    return table.assign(n_images=8, stored_steps=10)
+
+
 def map_table(gains=((4.0, 0.5), (2.0, 0.6), (0.5, 0.7)), spread=1.1):
     """Gains of a factorisation and of recycling at three distances, with a place left unsolved."""
     rows = []
@@ -241,6 +249,7 @@ TABLES = {
     "system_summary": lambda: system_summary(bank(), 1),
     "downstream": downstream_table,
     "engine_speed": engine_speed_table,
+    "scaling": scaling_table,
     "where_it_pays": map_table,
     "convergence": lambda: convergence([2, 4], [9, 17], fine_size=17, method="transform_bicgstab"),
 }

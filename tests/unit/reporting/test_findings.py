@@ -18,6 +18,7 @@ from crosskrylov.reporting.figures.studies import (
     projection_residuals,
     recycling,
     sampler_orders,
+    scaling,
     seconds_per_image,
     seed_choice,
     subspace_dimension,
@@ -258,6 +259,10 @@ def engines(spread, **speedups):
     return rows(columns, *values, size=8, workers=1, n_images=2)
 
 
+def costs(*residuals):
+    return pd.DataFrame({"engine": "exact", "residual": residuals})
+
+
 def sharing(gain, spread=1.1):
     table = pd.DataFrame([{"gain_vs_baseline": gain, "gain_low": gain / spread}])
     place = {"family": "darcy", "size": 8, "parameter": 1, "condition": 10.0, "similarity": 0.5}
@@ -359,6 +364,11 @@ CASES = {
         engine_speed.finding,
         (engines(3.0, batched=2.0), "undecided somewhere for batched"),
         (engines(1.1, batched=2.0), "batched 2"),
+    ),
+    "scaling": (
+        scaling.finding,
+        (costs(0.1, -0.1, 0.3), "exact 10% (at most 30%)"),
+        (costs(0.2, -0.2, 0.2), "exact 20% (at most 20%)"),
     ),
     "where_it_pays": (
         where_it_pays.advice,
