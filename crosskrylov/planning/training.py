@@ -35,7 +35,7 @@ EXPERIMENTS = ("single_image", "budget", "ablation_single_image", "ablation_budg
 LISTING_KEYS = ("image_sets", "models", "variants", "stop_at_ratio")
 
 #: Keys of ``training.single_image`` that a step depends on.
-STEP_KEYS = ("images", "images_per_batch", "noise", "threads")
+STEP_KEYS = ("images", "images_per_batch", "noise", "threads", "start_noise")
 
 _ABLATION = "ablation_"
 

@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 
 import torch
 
+from crosskrylov.learning.recipe import Recipe
 from crosskrylov.learning.schedule import NoiseLevels
 
 Builder = TypeVar("Builder", bound=Callable)
@@ -51,6 +52,8 @@ class Setting:
         T, the end of ``times``.
     scaled : bool
         The network's output is lambda times the score, as the model declares.
+    recipe : Recipe
+        What the model sets for itself, by its declaration.
     """
 
     images: torch.Tensor
@@ -62,6 +65,7 @@ class Setting:
     diffusion: float
     final_time: float
     scaled: bool
+    recipe: Recipe = Recipe()
 
     @property
     def published_weight(self) -> float:
