@@ -102,7 +102,13 @@ def train_budget(
         checkpoint=checkpoint,
         resume_from=resume_from,
         fingerprint=run_fingerprint(
-            {"model": model, "recipe": vars(recipe), "unet": unet, "training": training, "seed": seed},
+            {
+                "model": model,
+                "recipe": vars(recipe),
+                "unet": unet,
+                "training": training,
+                "seed": seed,
+            },
             images,
             images[:0] if embedded is None else embedded,
         ),

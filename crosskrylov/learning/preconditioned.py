@@ -8,10 +8,13 @@ import math
 
 import torch
 
+# isort: off
 import crosskrylov.runtime.torchvision_compat  # noqa: F401  (must come before diffusers)
 from diffusers import ConfigMixin, ModelMixin, UNet2DModel
 from diffusers.configuration_utils import register_to_config
 from diffusers.models.unets.unet_2d import UNet2DOutput
+
+# isort: on
 
 #: Standard deviation of the data that `coefficients` assume, for images in [-1, 1].
 DATA_STD = 0.5
@@ -25,7 +28,7 @@ WAVES_PER_SIDE = 5.0
 def coefficients(
     sigma: torch.Tensor, parametrisation: str
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return c_skip, c_out and c_in of the denoiser D = c_skip y + c_out F(c_in y) (Eq. 26d).
+    """Return c_skip, c_out and c_in of the denoiser D = c_skip y + c_out F(c_in y) (Eq. 28a, 28b).
 
     Parameters
     ----------
@@ -44,14 +47,14 @@ def coefficients(
 
 
 def loss_weight(sigma: torch.Tensor, parametrisation: str) -> torch.Tensor:
-    """Return (sigma / c_out)^2: by it |eps - z|^2 is the squared error of F itself (Eq. 26e)."""
+    """Return (sigma / c_out)^2: by it |eps - z|^2 is the squared error of F itself (Eq. 28c)."""
     if parametrisation == "noise":
         return torch.ones_like(sigma)
     return (sigma / coefficients(sigma, parametrisation)[1]) ** 2
 
 
 def position_waves(size: int, count: int) -> torch.Tensor:
-    """Return sqrt(2) cos(2 pi b.p + c) of the place p for ``count`` random waves (Eq. 26f).
+    """Return sqrt(2) cos(2 pi b.p + c) of the place p for ``count`` random waves (Eq. 28d).
 
     Rows and columns of p are counted in units of the image's side, from the centre of a pixel. The
     frequencies b have standard deviation `WAVES_PER_SIDE` along both; they are the same in every
@@ -70,7 +73,9 @@ def position_waves(size: int, count: int) -> torch.Tensor:
 
 
 class PreconditionedUNet(ModelMixin, ConfigMixin):
-    """A UNet2DModel F as a noise predictor: eps(x_t, t) = (y - D(y)) / sigma_t, y = x_t / sqrt(a_t).
+    """A UNet2DModel F inside a noise predictor: eps(x_t, t) = (y - D(y)) / sigma_t.
+
+    y = x_t / sqrt(a_t) is the image with noise sigma_t, D the denoiser of `coefficients`.
 
     Parameters
     ----------

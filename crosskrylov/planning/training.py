@@ -79,9 +79,14 @@ def model_file(config: Mapping, experiment: str, model: str) -> Path:
 
 def _declaration(config: Mapping, experiment: str, model: str) -> Model:
     """Return what the model that is trained under the name ``model`` says of itself."""
-    base = base_experiment(experiment)
     name = trained_model(config, experiment, model)
-    return model_entry(name, "budget" if base == "samplers" else base, key="The target")
+    return model_entry(name, _trained_in(experiment), key="The target")
+
+
+def _trained_in(experiment: str) -> str:
+    """Return the experiment that a model is trained in: samplers take those of the budget."""
+    base = base_experiment(experiment)
+    return "budget" if base == "samplers" else base
 
 
 def training_section(config: Mapping, experiment: str, model: str) -> dict:
@@ -114,13 +119,15 @@ def run_columns(config: Mapping, experiment: str, images: str, model: str, seed:
 
     A run on single images says which, those that are trained on together joined by a plus.
     """
+    recipe = _declaration(config, experiment, model).recipe_in(_trained_in(experiment))
+    training = recipe.training(training_section(config, experiment, model))
     columns = {
         "experiment": experiment,
         "dataset": images,
         "image_size": config["image_sets"][images]["image_size"],
         "model": model,
         "seed": int(seed),
-        "learning_rate": training_section(config, experiment, model)["learning_rate"],
+        "learning_rate": training["learning_rate"],
     }
     if base_experiment(experiment) == "single_image":
         columns["image"] = "+".join(map(str, config["training"]["single_image"]["images"]))

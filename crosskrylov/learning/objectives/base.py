@@ -1,7 +1,7 @@
 """What a model's module needs: the protocol of an objective, what it is built from, `register`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 import torch
@@ -65,7 +65,7 @@ class Setting:
     diffusion: float
     final_time: float
     scaled: bool
-    recipe: Recipe = Recipe()
+    recipe: Recipe = field(default_factory=Recipe)
 
     @property
     def published_weight(self) -> float:

@@ -11,7 +11,7 @@ from crosskrylov.learning.schedule import NoiseLevels
 
 
 class WeightedLevels:
-    """E w(sigma_t) || eps(x_t, t) - z ||^2 over uniform levels, w = (sigma / c_out)^2 (Eq. 26e).
+    """E w(sigma_t) || eps(x_t, t) - z ||^2 over uniform levels, w = (sigma / c_out)^2 (Eq. 28c).
 
     Parameters
     ----------
@@ -62,11 +62,11 @@ class WeightedLevels:
             "parametrisation": "image",
             "position_features": 64,
             "sigma_range": (0.3, 1.0),
-            "learning_rate": 4e-3,
+            "learning_rate": 1e-2,
             "warm_up_steps": 10,
             "ema_decay": 0.9,
             "batch_size": 4,
-            "channels": (16, 32, 64),
+            "channels": (16, 32),
             "attention": False,
         },
         "budget": {
@@ -132,10 +132,10 @@ class WeightedLevels:
     recipe={"single_image": {"channels": None}},
 )
 @register(
-    "best_with_attention",
+    "best_deep",
     experiments={"single_image": "geometric"},
     varies="best",
-    recipe={"single_image": {"attention": True}},
+    recipe={"single_image": {"channels": (16, 32, 64)}},
 )
 def best(setting: Setting) -> Objective:
     """Return noise prediction over geometric levels, weighted as the recipe's network asks."""

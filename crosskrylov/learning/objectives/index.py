@@ -81,7 +81,7 @@ class Model:
             self._reject("experiments.budget is None; generation needs a noise schedule")
         if self.start == "noise" and self.experiments.get("single_image") is None:
             self._reject("start is 'noise', which needs a noise schedule in single_image")
-        for experiment, said in self.recipe.items():
+        for experiment in self.recipe:
             if experiment not in self.experiments:
                 self._reject(f"recipe is given for {experiment!r}, where the model is not trained")
             try:

@@ -230,7 +230,9 @@ def load_network(folder: str | Path, device: torch.device | str = "cpu"):
     said = _read_mapping(folder / "config.json")  # diffusers looks elsewhere for no mapping
     kind = UNet2DModel
     if said.get("_class_name") == "PreconditionedUNet":
-        from crosskrylov.learning.preconditioned import PreconditionedUNet as kind
+        from crosskrylov.learning.preconditioned import PreconditionedUNet
+
+        kind = PreconditionedUNet
     try:
         network = kind.from_pretrained(
             folder, use_safetensors=True, low_cpu_mem_usage=False, local_files_only=True

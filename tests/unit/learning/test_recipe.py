@@ -147,7 +147,12 @@ def test_the_learning_rate_grows_to_its_value_and_stays():
 
 
 def test_a_recipe_sets_what_it_says_and_nothing_else():
-    training = {"learning_rate": 1, "sigma_min": 0, "sigma_max": 20, "single_image": {"start_noise": 0.5}}
+    training = {
+        "learning_rate": 1,
+        "sigma_min": 0,
+        "sigma_max": 20,
+        "single_image": {"start_noise": 0.5},
+    }
     assert Recipe().training(training) == training
     assert Recipe().unet(TINY) == TINY and Recipe().preconditioning(training) is None
     set_ = Recipe(learning_rate=2, sigma_range=(0.1, 1), channels=(4, 8), attention=False)
