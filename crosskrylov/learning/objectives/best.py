@@ -7,6 +7,7 @@ weighted so that the network's own output counts alike at each.
 import torch
 
 from crosskrylov.learning.objectives.base import Objective, Setting, register, standard_normal
+from crosskrylov.learning.preconditioned import loss_weight
 from crosskrylov.learning.schedule import NoiseLevels
 
 
@@ -28,8 +29,6 @@ class WeightedLevels:
     def __init__(
         self, images: torch.Tensor, levels: NoiseLevels, batch_size: int, parametrisation: str
     ):
-        from crosskrylov.learning.preconditioned import loss_weight
-
         self.images = images.float()
         self.levels = levels
         self.batch_size = batch_size
