@@ -97,11 +97,11 @@ class PreconditionedUNet(ModelMixin, ConfigMixin):
         sample_size: int,
         in_channels: int,
         network: dict,
-        parametrisation: str = "edm",
-        position_features: int = 0,
-        sigma_min: float = 0.02,
-        sigma_max: float = 20.0,
-        noise_levels: int = 1000,
+        parametrisation: str,
+        position_features: int,
+        sigma_min: float,
+        sigma_max: float,
+        noise_levels: int,
     ):
         super().__init__()
         waves = position_waves(sample_size, position_features)
