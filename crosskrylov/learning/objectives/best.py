@@ -1,4 +1,4 @@
-"""The fastest way to a trained network that we found, and the same less one ingredient each.
+"""The fastest way to denoise one image that we found, and the same less one ingredient each.
 
 What the recipe changes is in its declaration; the loss is noise prediction over geometric levels,
 weighted so that the network's own output counts alike at each.
@@ -55,7 +55,8 @@ class WeightedLevels:
 
 @register(
     "best",
-    experiments={"single_image": "geometric", "budget": "geometric"},
+    experiments={"single_image": "geometric"},
+    elsewhere="made for a single image: it has shown nothing for generation",
     recipe={
         "single_image": {
             "parametrisation": "image",
@@ -67,12 +68,6 @@ class WeightedLevels:
             "batch_size": 4,
             "channels": (16, 32),
             "attention": False,
-        },
-        "budget": {
-            "parametrisation": "edm",
-            "position_features": 64,
-            "learning_rate": 2e-3,
-            "warm_up_steps": 50,
         },
     },
 )
