@@ -8,6 +8,7 @@ import torch
 
 from crosskrylov.experiments.common import (
     loop_options,
+    make_network,
     make_objective,
     run_fingerprint,
     stream_seed,
@@ -18,14 +19,16 @@ from crosskrylov.learning.sampling.pds import preconditioner_from_images
 from crosskrylov.learning.schedule import NoiseLevels
 from crosskrylov.learning.training.drawing import Drawing
 from crosskrylov.learning.training.loop import TrainingResult, train
-from crosskrylov.learning.unet import build_unet
 from crosskrylov.metrics.distances import frechet_distance
 from crosskrylov.metrics.features import extract_features
 
 
 def model_levels(model: str, training: Mapping) -> NoiseLevels:
     """Return the noise schedule that a model of this experiment is trained on."""
-    return NoiseLevels.from_config(model_entry(model, "budget").experiments["budget"], training)
+    entry = model_entry(model, "budget")
+    return NoiseLevels.from_config(
+        entry.experiments["budget"], entry.recipe_in("budget").training(training)
+    )
 
 
 def train_budget(
@@ -58,21 +61,24 @@ def train_budget(
     checkpoint, resume_from : path, optional
         See `crosskrylov.learning.training.loop.train`.
     """
+    entry = model_entry(model, "budget")
+    recipe = entry.recipe_in("budget")
+    training = recipe.training(training)
     options = training["budget"]
     objective = make_objective(
-        model_entry(model, "budget"),
+        entry,
         "budget",
         images,
         embedded,
         training,
-        batch_size=options["batch_size"],
+        batch_size=recipe.batch_size or options["batch_size"],
         # every model here has a schedule: no times, no single noise level
         times=(),
         noise=0.0,
         final_time=1.0,
     )
     reference = extract_features(features, images)
-    network = build_unet(unet, images.shape[-1], images.shape[1], stream_seed(seed, "weights"))
+    network = make_network(recipe, unet, images.shape[1:], training, seed)
 
     def evaluate(net):
         samples = sample_budget(net, model, images.shape[1:], training, seed)
@@ -85,6 +91,7 @@ def train_budget(
         objective,
         loop_options(
             training,
+            warm_up_steps=recipe.warm_up_steps,
             budget_seconds=seconds,
             max_steps=options["max_steps"],
             first_evaluation=0,
@@ -95,14 +102,18 @@ def train_budget(
         checkpoint=checkpoint,
         resume_from=resume_from,
         fingerprint=run_fingerprint(
-            {"model": model, "unet": unet, "training": training, "seed": seed},
+            {
+                "model": model,
+                "recipe": vars(recipe),
+                "unet": unet,
+                "training": training,
+                "seed": seed,
+            },
             images,
             images[:0] if embedded is None else embedded,
         ),
         description=model,
-        drawing=Drawing.of_training(
-            model, model_entry(model, "budget").experiments["budget"], training, options
-        ),
+        drawing=Drawing.of_training(model, entry.experiments["budget"], training, options),
     )
 
 

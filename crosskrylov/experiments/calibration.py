@@ -12,11 +12,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from crosskrylov.experiments.common import loop_options, stream_seed
+from crosskrylov.experiments.common import loop_options, make_network, stream_seed
 from crosskrylov.experiments.single_image import single_image_objective
 from crosskrylov.learning.objectives.index import model_entry
 from crosskrylov.learning.training.loop import OptimiserSteps
-from crosskrylov.learning.unet import build_unet
 
 
 def calibrate(
@@ -87,11 +86,13 @@ def calibrate(
 
 
 def _clock(name, images, stand_in, times, unet, training, final_time, seed) -> OptimiserSteps:
-    embedded = stand_in if model_entry(name, "single_image").scores else None
+    entry = model_entry(name, "single_image")
+    recipe = entry.recipe_in("single_image")
+    embedded = stand_in if entry.scores else None
     steps = OptimiserSteps(
-        build_unet(unet, images.shape[-1], images.shape[1], stream_seed(seed, "weights")),
+        make_network(recipe, unet, images.shape[1:], training, seed),
         single_image_objective(name, images, embedded, times, training, final_time),
-        loop_options(training, budget_seconds=math.inf),
+        loop_options(recipe.training(training), budget_seconds=math.inf),
         stream_seed(seed, "training"),
     )
     steps.warm_up()

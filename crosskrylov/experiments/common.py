@@ -12,9 +12,10 @@ import torch
 from crosskrylov.errors import ConfigError
 from crosskrylov.learning.objectives.base import Objective, Setting
 from crosskrylov.learning.objectives.index import Model
+from crosskrylov.learning.recipe import Recipe
 from crosskrylov.learning.schedule import NoiseLevels
 from crosskrylov.learning.training.loop import TrainingOptions, TrainingResult
-from crosskrylov.learning.unet import count_parameters
+from crosskrylov.learning.unet import build_unet, count_parameters
 from crosskrylov.runtime.files import write_json, write_tsv
 
 #: Streams of random numbers that belong to one run, derived from its seed so that none repeats.
@@ -71,7 +72,33 @@ def make_objective(
             final_time=final_time,
             scaled=model.scaled,
             visited=None if visited is None else torch.as_tensor(visited),
+            recipe=model.recipe_in(experiment),
         )
+    )
+
+
+def make_network(
+    recipe: Recipe, unet: Mapping, image_shape: Sequence[int], training: Mapping, seed: int
+) -> torch.nn.Module:
+    """Return the freshly initialised network of a run.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What the model sets for itself.
+    unet, training : mapping
+        Config sections; of ``training`` the schedule is used.
+    image_shape : sequence of int
+        (C, H, W).
+    seed : int
+        Seed of the run.
+    """
+    return build_unet(
+        recipe.unet(unet),
+        image_shape[-1],
+        image_shape[0],
+        stream_seed(seed, "weights"),
+        recipe.preconditioning(recipe.training(training)),
     )
 
 

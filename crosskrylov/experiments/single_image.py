@@ -9,6 +9,7 @@ import torch
 from crosskrylov.errors import ConfigError
 from crosskrylov.experiments.common import (
     loop_options,
+    make_network,
     make_objective,
     run_fingerprint,
     stream_seed,
@@ -25,7 +26,6 @@ from crosskrylov.learning.sampling.denoise import (
 from crosskrylov.learning.schedule import NoiseLevels
 from crosskrylov.learning.training.drawing import Drawing
 from crosskrylov.learning.training.loop import TrainingResult, train
-from crosskrylov.learning.unet import build_unet
 from crosskrylov.metrics.similarity import compare_images
 
 
@@ -56,6 +56,7 @@ def single_image_objective(
     """Return what a model is trained on; for the parameters see `train_single_image`."""
     options = training["single_image"]
     entry = model_entry(model, "single_image")
+    recipe = entry.recipe_in("single_image")
     visited = None
     if entry.restricted:
         levels = NoiseLevels.from_config(entry.experiments["single_image"], training)
@@ -66,8 +67,8 @@ def single_image_objective(
         "single_image",
         images,
         embedded,
-        training,
-        batch_size=len(times) * min(options["images_per_batch"], len(images)),
+        recipe.training(training),
+        batch_size=recipe.batch_size or len(times) * min(options["images_per_batch"], len(images)),
         times=times,
         noise=options["noise"],
         final_time=final_time,
@@ -120,6 +121,7 @@ def denoise(
     noise_seed = stream_seed(seed, "noise")
     steps = options["denoising_steps"]
     entry = model_entry(model, "single_image")
+    training = entry.recipe_in("single_image").training(training)
     levels = NoiseLevels.from_config(entry.experiments["single_image"], training)
     noise = _start_noise(entry, levels, options)
     clean = torch.full_like(images, 0.5) if entry.start == "noise" else images
@@ -181,9 +183,12 @@ def train_single_image(
     bounds : mapping, optional
         When a target is given up, see `crosskrylov.experiments.targets.step_bounds`.
     """
+    entry = model_entry(model, "single_image")
+    recipe = entry.recipe_in("single_image")
+    training = recipe.training(training)
     options = training["single_image"]
     objective = single_image_objective(model, images, embedded, times, training, final_time)
-    network = build_unet(unet, images.shape[-1], images.shape[1], stream_seed(seed, "weights"))
+    network = make_network(recipe, unet, images.shape[1:], training, seed)
 
     clean = torch.as_tensor(images)
 
@@ -197,6 +202,7 @@ def train_single_image(
         objective,
         loop_options(
             training,
+            warm_up_steps=recipe.warm_up_steps,
             budget_seconds=options["budget_seconds"],
             max_steps=options["max_steps"],
             goals=run_goals(options["targets"], options["metrics"], bounds),
@@ -208,12 +214,16 @@ def train_single_image(
         checkpoint=checkpoint,
         resume_from=resume_from,
         fingerprint=run_fingerprint(
-            {"model": model, "unet": unet, "training": training, "seed": seed},
+            {
+                "model": model,
+                "recipe": vars(recipe),
+                "unet": unet,
+                "training": training,
+                "seed": seed,
+            },
             images,
             images[:0] if embedded is None else embedded,
         ),
         description=model,
-        drawing=Drawing.of_training(
-            model, model_entry(model, "single_image").experiments["single_image"], training, {}
-        ),
+        drawing=Drawing.of_training(model, entry.experiments["single_image"], training, {}),
     )

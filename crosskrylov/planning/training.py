@@ -156,9 +156,14 @@ def model_file(config: Mapping, experiment: str, model: str) -> Path:
 
 def _declaration(config: Mapping, experiment: str, model: str) -> Model:
     """Return what the model that is trained under the name ``model`` says of itself."""
-    base = base_experiment(experiment)
     name = trained_model(config, experiment, model)
-    return model_entry(name, "budget" if base in JUDGING else base, key="The target")
+    return model_entry(name, _trained_in(experiment), key="The target")
+
+
+def _trained_in(experiment: str) -> str:
+    """Return the experiment that a model is trained in: what judges takes those of the budget."""
+    base = base_experiment(experiment)
+    return "budget" if base in JUDGING else base
 
 
 def judges(experiment: str) -> bool:
@@ -230,13 +235,15 @@ def run_columns(
     A run on single images says which, those that are trained on together joined by a plus, and how
     many of them make a batch, on which the seconds of a step depend.
     """
+    recipe = _declaration(config, experiment, model).recipe_in(_trained_in(experiment))
+    training = recipe.training(training_section(config, experiment, model))
     columns = {
         "experiment": experiment,
         "dataset": images,
         "image_size": config["image_sets"][images]["image_size"],
         "model": trained_model(config, experiment, model) if experiment == SWEEP else model,
         "seed": int(seed),
-        "learning_rate": training_section(config, experiment, model)["learning_rate"],
+        "learning_rate": training["learning_rate"],
     }
     if image is not None:
         columns |= {"image": image, "images_per_batch": images_in_batch(config, image)}

@@ -67,8 +67,8 @@ TABLE_CAPTIONS = {
     "images).",
     "learning_rates": "Every run of the sweep of learning rates, on images that are not judged.",
     "best_rates": "Steps to the target at every learning rate by family of objectives: median over "
-    "runs, with its 95 % interval; runs that were stopped count with the steps until then. *best* "
-    "is the rate at which most runs arrive and, of these, the geometric mean is smallest.",
+    "runs, with its 95 % interval; runs that were stopped count with the steps until then. "
+    "*chosen* is the rate at which most runs arrive and, of these, the geometric mean is smallest.",
     "list": "The papers of the list: what each claims, what was tested here, and a verdict on it.",
     "solvers_by_seed": "Every solver on the same systems, a row per random seed.",
 }

@@ -1,11 +1,12 @@
 """What a model's module needs: the protocol of an objective, what it is built from, `register`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 import torch
 
+from crosskrylov.learning.recipe import Recipe
 from crosskrylov.learning.schedule import NoiseLevels
 
 Builder = TypeVar("Builder", bound=Callable)
@@ -58,6 +59,8 @@ class Setting:
         them which a model with a ``teacher`` starts from.
     seed : int
         Of what is drawn or trained before the first step.
+    recipe : Recipe
+        What the model sets for itself, by its declaration.
     """
 
     images: torch.Tensor
@@ -72,6 +75,7 @@ class Setting:
     visited: torch.Tensor | None = None
     flow: Callable[[torch.Tensor], torch.Tensor] | None = None
     seed: int = 0
+    recipe: Recipe = field(default_factory=Recipe)
 
     @property
     def published_weight(self) -> float:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from crosskrylov.errors import ConfigError
+from crosskrylov.learning.recipe import Recipe
 from crosskrylov.runtime.declared import Declared, declared_in, did_you_mean
 
 OBJECTIVES_FOLDER = Path(__file__).resolve().parent
@@ -69,6 +70,11 @@ class Model:
     fits : str
         The samplers that fit it: all if empty, those that draw no noise on the way for ``flow``,
         else the one of that name.
+    recipe : mapping
+        By experiment, what it sets for itself instead of taking it from the configuration: the
+        attributes of `crosskrylov.learning.recipe.Recipe`.
+    varies : str
+        The model whose recipe this is, but for what its own says.
     """
 
     name: str
@@ -86,6 +92,8 @@ class Model:
     teacher: str = ""
     condition: bool = False
     fits: str = ""
+    recipe: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    varies: str = ""
 
     def __post_init__(self):
         known = tuple(f.name for f in fields(self)[2:])
@@ -107,6 +115,18 @@ class Model:
                 self._reject(f"{key} is True, which needs a noise schedule in single_image")
         if self.clipped and self.start == "noise":
             self._reject("clipped is True and start 'noise': there is no noised copy to clip")
+        for experiment in self.recipe:
+            if experiment not in self.experiments:
+                self._reject(f"recipe is given for {experiment!r}, where the model is not trained")
+            try:
+                recipe = self.recipe_in(experiment)
+            except ConfigError as error:
+                self._reject(str(error))
+            if recipe.is_geometric and self.experiments[experiment] != "geometric":
+                self._reject(
+                    f"recipe.{experiment} has a network that knows its noise, which needs the "
+                    "geometric schedule"
+                )
 
     def _reject(self, problem: str) -> None:
         raise ConfigError(f"The declaration of model {self.name!r} in {self.file}: {problem}.")
@@ -119,6 +139,10 @@ class Model:
     def is_same_training_as(self, other: "Model") -> bool:
         """Return whether both stand above the same function."""
         return (self.file, self.declared.attribute) == (other.file, other.declared.attribute)
+
+    def recipe_in(self, experiment: str) -> Recipe:
+        """Return what the model sets for itself in an experiment."""
+        return Recipe.declared(self.recipe.get(experiment, {}))
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -153,14 +177,18 @@ def registered_models(folder: Path = OBJECTIVES_FOLDER) -> dict[str, Model]:
     """
     known = {f.name for f in fields(Model)[2:]}
     models = {}
-    for name, entry in declared_in(Path(folder)).items():
+    declarations = declared_in(Path(folder))
+    for name, entry in declarations.items():
         for fact in entry.facts:
             if fact not in known:
                 raise ConfigError(
                     f"The declaration of model {name!r} in {entry.file} says {fact!r}, which is no "
                     f"attribute of a model{did_you_mean(fact, known)}: correct it."
                 )
-        models[name] = Model(name, entry, **entry.facts)
+        facts = dict(entry.facts)
+        if "varies" in facts:
+            facts["recipe"] = _varied(name, declarations)
+        models[name] = Model(name, entry, **facts)
     baselines = [name for name, model in models.items() if model.baseline]
     if len(baselines) != 1:
         raise ConfigError(
@@ -168,6 +196,20 @@ def registered_models(folder: Path = OBJECTIVES_FOLDER) -> dict[str, Model]:
             f"({', '.join(baselines) or 'none'}): exactly one has to."
         )
     return models
+
+
+def _varied(name: str, declarations: Mapping[str, Declared]) -> dict[str, dict[str, Any]]:
+    """Return the recipe of the model that ``name`` varies, with its own changes."""
+    entry = declarations[name]
+    base = declarations.get(entry.facts["varies"])
+    if base is None:
+        raise ConfigError(
+            f"The declaration of model {name!r} in {entry.file} varies "
+            f"{entry.facts['varies']!r}, which is no model"
+            f"{did_you_mean(entry.facts['varies'], declarations)}: correct it."
+        )
+    whole, own = base.facts.get("recipe", {}), entry.facts.get("recipe", {})
+    return {e: {**whole.get(e, {}), **own.get(e, {})} for e in entry.facts["experiments"]}
 
 
 def baseline_model() -> str:

@@ -227,9 +227,14 @@ def load_network(folder: str | Path, device: torch.device | str = "cpu"):
             f"{folder} holds no trained network (config.json and {WEIGHTS} are needed); train the "
             "model first or correct the path."
         )
-    _read_mapping(folder / "config.json")  # diffusers looks elsewhere for what is no mapping
+    said = _read_mapping(folder / "config.json")  # diffusers looks elsewhere for no mapping
+    kind = UNet2DModel
+    if said.get("_class_name") == "PreconditionedUNet":
+        from crosskrylov.learning.preconditioned import PreconditionedUNet
+
+        kind = PreconditionedUNet
     try:
-        network = UNet2DModel.from_pretrained(
+        network = kind.from_pretrained(
             folder, use_safetensors=True, low_cpu_mem_usage=False, local_files_only=True
         )
     except (OSError, RuntimeError, ValueError, TypeError, AttributeError, SafetensorError) as error:

@@ -73,6 +73,8 @@ class TrainingOptions:
         all given up.
     learning_rate : float
         Of Adam.
+    warm_up_steps : int
+        Steps over which the learning rate grows linearly to ``learning_rate``; 0: none.
     ema_decay : float
         Decay of the averaged weights, which are those evaluated and kept.
     gradient_clip : float
@@ -96,6 +98,7 @@ class TrainingOptions:
     max_steps: int | None = None
     goals: tuple[Goal, ...] = ()
     learning_rate: float = 1e-3
+    warm_up_steps: int = 0
     ema_decay: float = 0.99
     gradient_clip: float = 1.0
     first_evaluation: int = 20
@@ -202,6 +205,10 @@ class OptimiserSteps:
                 f"{values[1]}; lower training.learning_rate (now {self.options.learning_rate:g}) "
                 f"or training.gradient_clip (now {self.options.gradient_clip:g})."
             )
+        if self.options.warm_up_steps:
+            part = min(1.0, (number + 1) / self.options.warm_up_steps)
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.options.learning_rate * part
         self.optimiser.step()
         self.average.step(self.network.parameters())
         if self.device.type == "cuda":

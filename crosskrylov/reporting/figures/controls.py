@@ -233,7 +233,7 @@ def plot_learning_rates(table: pd.DataFrame) -> plt.Figure:
                         axis.plot([x, x], interval, color=colour, lw=0.7)
                     full = row["n_reached"] == row["n_runs"]
                     axis.plot(x, y, "o", color=colour, mfc=colour if full else "white")
-                    if str(row["best"]) == "True":
+                    if str(row["chosen"]) == "True":
                         axis.plot(x, y, "o", ms=9, mfc="none", color=colour)
             axis.set(xscale="log", yscale="log", xlabel="learning rate", title=dataset)
             rates = sorted(set(table["learning_rate"]))

@@ -44,7 +44,7 @@ BEST_COLUMNS = (
     "steps",
     "steps_low",
     "steps_high",
-    "best",
+    "chosen",
     "at_the_end",
 )
 
@@ -155,7 +155,7 @@ def rates_by_family(table: pd.DataFrame, target: float, metric: str) -> pd.DataF
             )
         best = min(of_family, key=lambda row: (-row["n_reached"], row["mean_log"]))
         for k, row in enumerate(of_family):
-            row["best"] = row is best
+            row["chosen"] = row is best
             row["at_the_end"] = row is best and k in (0, len(of_family) - 1)
         rows += of_family
     return pd.DataFrame(rows, columns=list(BEST_COLUMNS))
@@ -163,7 +163,7 @@ def rates_by_family(table: pd.DataFrame, target: float, metric: str) -> pd.DataF
 
 def rates_sentence(table: pd.DataFrame) -> str:
     """Return the best rates in one plain sentence."""
-    best = table[table["best"].astype(bool)]
+    best = table[table["chosen"].astype(bool)]
     if best.empty or not best["n_reached"].any():
         return "No run of the sweep reached its target"
     said = [

@@ -49,7 +49,7 @@ def rates_shown():
         for rate, reached, steps in ((1e-3, 3, 200.0), (2e-3, 2, 150.0))
     ]
     table = pd.DataFrame(rows, columns=BEST_COLUMNS[:-2])
-    return table.assign(best=table["learning_rate"] == 1e-3, at_the_end=False)
+    return table.assign(chosen=table["learning_rate"] == 1e-3, at_the_end=False)
 
 
 TABLES = {
