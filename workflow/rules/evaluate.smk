@@ -220,7 +220,7 @@ rule judge_real_images:
         held_out="results/{images}/seed{seed}/held_out.npz",
         library=code("judge_real_images.py"),
     output:
-        result="results/training/quality/{images}/" + REAL + "/seed{seed}/result.json",
+        result=f"results/training/quality/{{images}}/{REAL}/seed{{seed}}/result.json",
     log:
         "results/logs/training/quality/{images}/seed{seed}/judge_real_images.log",
     benchmark:
