@@ -197,17 +197,17 @@ def training_runs(config: Mapping) -> list[PlannedRun]:
             for path in training.results_of(config, experiment)
         ]
         + [
-            PlannedRun(path, partial(_floor_steps, config, **training.run_of(path)))
+            PlannedRun(path, partial(_floor_steps, config, path))
             for path in training.floors_of(config)
         ]
     )
 
 
-def _floor_steps(
-    config: Mapping, experiment: str, images: str, model: str, seed: str
-) -> list[Step]:
+def _floor_steps(config: Mapping, path: str) -> list[Step]:
+    run = training.run_of(path)
+    images, seed = run["images"], run["seed"]
     given = {
-        "run": training.run_columns(config, experiment, images, model, seed),
+        "run": training.floor_columns(config, images, seed),
         "options": training.floor_options(config),
     }
     own = [_held_out_step(config, images, int(seed)), Step("judge_real_images.py", given)]

@@ -457,6 +457,13 @@ def floors_of(config: Mapping) -> list[str]:
     return expand_runs(config, pattern, config["training"]["quality"]["image_sets"], model=[REAL])
 
 
+def floor_columns(config: Mapping, images: str, seed: str) -> dict[str, Any]:
+    """Return the columns that identify the floor of real images, which nothing is trained for."""
+    size = config["image_sets"][images]["image_size"]
+    names = ("experiment", "dataset", "image_size", "model", "seed")
+    return dict(zip(names, ("quality", images, size, REAL, int(seed)), strict=True))
+
+
 def floor_options(config: Mapping) -> dict[str, Any]:
     """Return what of the section ``training.quality`` the floor of real images depends on."""
     return {key: config["training"]["quality"][key] for key in ("sizes", "n_samples", "features")}

@@ -228,9 +228,7 @@ rule judge_real_images:
     conda:
         "../../envs/training.yaml"
     params:
-        run=lambda wildcards: training.run_columns(
-            config, "quality", wildcards.images, REAL, wildcards.seed
-        ),
+        run=of_run(training.floor_columns, "images", "seed"),
         options=training.floor_options(config),
     script:
         "../scripts/judge_real_images.py"
