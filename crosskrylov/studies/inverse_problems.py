@@ -242,14 +242,14 @@ def _typical(values: Sequence[float]) -> Interval:
     "inverse_problems",
     needs=["images"],
     tables={
-        "inverse_problems": "Restorations of digits or other small images from linear "
+        "inverse_problems": "Restorations of small images from linear "
         "measurements with noise, on a model without error: RMS distance from the exact posterior "
         "mean (posterior_error), of the mean of several restorations from it (mean_error), from "
         "the measured image (true_error), and of the restored image's measurement from the given "
-        "one (misfit). exact_sample draws from the exact posterior: a method that samples cannot "
-        "have a smaller posterior_error and be right; pseudo_inverse uses no prior. Effective "
-        "images is between how many images the measurement leaves open. Medians over groups of "
-        "measurements with 95 % intervals; setup evaluations are made once for all.",
+        "one (misfit). exact_sample draws from the exact posterior: any right sampler has its "
+        "posterior_error; pseudo_inverse uses no prior. Effective images is between how many "
+        "images the measurement leaves open. Medians over groups of measurements with 95 % "
+        "intervals; setup evaluations are made once for all.",
         "inverse_errors": "The errors behind inverse_problems, by group of measurements.",
         "inverse_residuals": "Relative residual of conjugate gradients on the two systems of DDS, "
         "without noise (projection) and with it (weighted), by iteration and by the noise level of "

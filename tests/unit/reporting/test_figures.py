@@ -1,3 +1,8 @@
+from crosskrylov.studies.inverse_problems import (
+    inner_residuals,
+    restoration_errors,
+    restoration_table,
+)
 from dataclasses import replace
 
 import numpy as np
@@ -165,7 +170,22 @@ def sampler_table(name):
     return order_table(sampler_errors(reference, samplers, [5, 9], 2), 4)
 
 
+def restored_table(name):
+    """Two operators, two methods and the references, or the residuals inside one of them."""
+    images = torch.sign(torch.randn((4, 1, 8, 8), generator=torch.Generator().manual_seed(1)))
+    shared = {"noise": 0.5, "n_problems": 2, "groups": 2, "seed": 0}
+    operators = ["super_resolution", "blur"]
+    if name == "inverse_residuals":
+        return inner_residuals(images, operators, [0.5, 2.0], gamma=1.0, steps=3, **shared)
+    methods = ["exact_sample", "pseudo_inverse", "dds", "red_diff"]
+    return restoration_table(
+        restoration_errors(images, operators, methods, [3, 6], draws=2, **shared)
+    )
+
+
 TABLES = {
+    "inverse_problems": lambda: restored_table("inverse_problems"),
+    "inverse_residuals": lambda: restored_table("inverse_residuals"),
     "sampler_orders": lambda: sampler_table("sampler_orders"),
     "inversion": lambda: sampler_table("inversion"),
     "frontier": frontier_table,

@@ -121,7 +121,8 @@ def restoration_finding(table: pd.DataFrame) -> str:
     drawn = table[table.method == "exact_sample"].set_index("operator").posterior_error
     ratio = (errors.min(axis=1) / drawn).dropna()
     if len(ratio):
-        found += f"; {ratio.min():.2g} to {ratio.max():.2g} times as far as a posterior draw"
+        ends = list(dict.fromkeys(f"{value:.2g}" for value in (ratio.min(), ratio.max())))
+        found += f"; {' to '.join(ends)} times as far as a posterior draw"
     return found
 
 
