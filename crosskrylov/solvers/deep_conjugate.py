@@ -22,16 +22,16 @@ _MARGIN = 1.0 - 1e-3
 
 @register("deep_conjugate", family="krylov")
 class DeepConjugate(LinearSolver):
-    """Directions N(r / |r|) of a convolutional network, conjugate to the last two (Eq. 32e).
+    """Directions N(r / |r|) of a convolutional network, conjugate to the last two (Eq. 22e).
 
     Published for one symmetric matrix (Kaneda et al., 2023). Here the network also sees the
     coefficients of the matrix, so that one serves all images, and adds its output to the residual,
-    so that without training (``training_steps: 0``) the directions are residuals; it is trained, without solutions, on
-    the first call's matrices and on random combinations of sine or cosine modes, the eigenvectors
-    of P (Eq. 14), in place of Ritz vectors. The matrices are not symmetric: with ``step:
-    residual`` lengths and conjugacy are those of |A q|, so that no step raises the residual;
-    ``energy`` is as published, and needs a symmetric positive definite matrix. Systems that stall
-    or run out of directions are finished by ``refine`` from where they stand.
+    so that without training (``training_steps: 0``) the directions are residuals. It is trained,
+    without solutions, on the first call's matrices and on random combinations of sine or cosine
+    modes, the eigenvectors of P (Eq. 14), in place of Ritz vectors. The matrices are not symmetric:
+    with ``step: residual`` lengths and conjugacy are those of |A q|, so that no step raises the
+    residual; ``energy`` is as published, and needs a symmetric positive definite matrix. Systems
+    that stall or run out of directions are finished by ``refine`` from where they stand.
 
     Cost per direction: an evaluation of the network, 18 (3.5 C^2 + 7 C) operations per unknown
     with C channels, one product with A, 13 vector operations. Setup: the training, once per
@@ -116,9 +116,12 @@ class DeepConjugate(LinearSolver):
         setup = 0.0
         x, made = systems.start, np.zeros(len(systems), dtype=int)
         if self.max_directions and len(systems):
-            clock = time.perf_counter()
             if self._network is None:
-                self._network = self._trained(systems)
+                # here, so that the registry of solvers does not need torch; it is no training
+                from crosskrylov.solvers.kernels.learned_directions import train_directions
+
+                clock = time.perf_counter()
+                self._network = self._trained(systems, train_directions)
                 setup = time.perf_counter() - clock
             x, made = self._descend(systems)
         solution = self._refinement.run(systems, x, self.name)
@@ -126,10 +129,7 @@ class DeepConjugate(LinearSolver):
         solution.setup_seconds += setup
         return solution
 
-    def _trained(self, systems):
-        # here, so that the registry of solvers does not need torch
-        from crosskrylov.solvers.kernels.learned_directions import train_directions
-
+    def _trained(self, systems, train_directions):
         check_finite(systems)
         chosen = np.linspace(0, len(systems) - 1, min(self.training_matrices, len(systems)))
         matrix = systems.matrix.take(np.unique(chosen.astype(int)))

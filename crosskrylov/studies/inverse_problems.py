@@ -209,8 +209,9 @@ def inner_residuals(
                     apply = _shifted(operator, gamma)
                     rhs = mean + gamma * operator.adjoint(clean + noise * error, size)
                 _, norms = conjugate_gradients(apply, rhs, mean, steps)
-                relative = norms / norms[0].clamp(min=torch.finfo(norms.dtype).tiny)
-                by_group = relative.unflatten(1, (groups, n_problems)).median(2).values
+                # 0/0 where the posterior mean fits already: there is nothing to reduce
+                relative = (norms / norms[0]).unflatten(1, (groups, n_problems))
+                by_group = relative.nanmedian(2).values
                 for iteration, values in enumerate(by_group.tolist()):
                     median, low, high = _typical(values)
                     rows.append(

@@ -246,7 +246,7 @@ STUDIES = {
         "n_problems": 2,
         "draws": 2,
         "groups": 2,
-        "cg_sigmas": [1.0],
+        "cg_sigmas": [3.0],
         "cg_gamma": 1.0,
         "cg_iterations": 2,
     },

@@ -156,9 +156,7 @@ def dds_searched_start(
     trial = replace(problem, measured=measured)
     starts = trial.draw()[:candidates]
     with problem.model.setup():
-        restored = _dds(
-            trial, evaluations, starts.repeat_interleave(references, dim=0), *options
-        )
+        restored = _dds(trial, evaluations, starts.repeat_interleave(references, dim=0), *options)
     errors = (restored - known.repeat(candidates, 1, 1, 1)).square().flatten(1).mean(1)
     best = starts[errors.unflatten(0, (candidates, references)).mean(1).argmin()]
     start = best.expand(len(problem.measured), *best.shape)

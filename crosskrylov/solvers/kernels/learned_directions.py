@@ -1,4 +1,4 @@
-"""A small convolutional network that proposes search directions, and its training (Eq. 32e)."""
+"""A small convolutional network that proposes search directions, and its training (Eq. 22e)."""
 
 from collections.abc import Callable
 

@@ -39,9 +39,7 @@ ALL = Measurement(torch.eye(64, dtype=torch.float64))
 def problem(operator, measured, noise=0.0, images=IMAGES, seed=0):
     levels = NoiseLevels.linear(100, 1e-3, 0.2)
     model = NoiseModel(ExactNetwork(images, levels), levels, clip=False)
-    return Problem(
-        model, operator, measured, noise, images, torch.Generator().manual_seed(seed)
-    )
+    return Problem(model, operator, measured, noise, images, torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("name", OPERATORS)

@@ -1,8 +1,3 @@
-from crosskrylov.studies.inverse_problems import (
-    inner_residuals,
-    restoration_errors,
-    restoration_table,
-)
 from dataclasses import replace
 
 import numpy as np
@@ -43,6 +38,11 @@ from crosskrylov.studies.frontier import (
     tabulate,
 )
 from crosskrylov.studies.image_orders import image_orders, observed_orders
+from crosskrylov.studies.inverse_problems import (
+    inner_residuals,
+    restoration_errors,
+    restoration_table,
+)
 from crosskrylov.studies.likeness import likeness_correlation, likeness_pairs, seed_choice
 from crosskrylov.studies.loader import loader_rates
 from crosskrylov.studies.projection_residuals import projection_residuals

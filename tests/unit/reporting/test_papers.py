@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from crosskrylov.errors import ConfigError
+from crosskrylov.learning.inverse.methods import METHODS
+from crosskrylov.learning.inverse.operators import OPERATORS, chosen
 from crosskrylov.learning.sampling.registry import sampler_choice
 from crosskrylov.metrics.intervals import Interval
 from crosskrylov.planning.config import load_config
@@ -70,23 +72,75 @@ def test_all_papers_are_there_and_every_verdict_is_one_of_four():
     assert (table.evidence[table.tested.notna()] == "not run").all()
 
 
-def test_every_measurement_names_what_the_full_study_makes():
-    presets = [PROJECT / "presets" / name for name in ("blank.yaml", "study-samplers.yaml")]
-    options = load_config(PROJECT / "config.yaml", *presets)["studies"]["sampler_orders"]
-    study = declared_studies()["sampler_orders"]
-    assert set(tables_read()) <= set(study.tables)
+def study_options(study, preset):
+    presets = [PROJECT / "presets" / name for name in ("blank.yaml", preset)]
+    return load_config(PROJECT / "config.yaml", *presets)["studies"][study]
+
+
+def stated(*tables):
+    """Return what is measured in the tables: the paper, its tables and what it says."""
+    measured = [(entry["paper"], entry["measured"]) for entry in papers() if "measured" in entry]
+    return [(paper, says) for paper, says in measured if says["table"] in tables]
+
+
+def test_every_measurement_reads_a_table_of_the_list():
+    studies = declared_studies()
+    names = ("sampler_orders", "inverse_problems", "time_to_residual")
+    assert set(tables_read()) <= {table for name in names for table in studies[name].tables}
+
+
+def test_every_measurement_of_samplers_names_what_the_full_study_makes():
+    options = study_options("sampler_orders", "study-samplers.yaml")
     labels = {sampler_choice(given).label for given in options["samplers"]}
     inverted = {sampler_choice(given).label for given in options["inverters"]}
     inverted |= {"ddim_inversion"}
     made = {"function_evaluations": options["evaluations"], "steps": options["inversion_steps"]}
-    for entry in papers():
+    for paper, says in stated("sampler_errors", "inversion_errors"):
         for where in ("of", "over", "order"):
-            chosen = entry.get("measured", {}).get(where)
-            if chosen:
-                known = inverted if entry["measured"]["table"] == "inversion_errors" else labels
-                assert chosen["sampler"] in known, entry["paper"]
-        for along, at in entry.get("measured", {}).get("at", {}).items():
+            if where in says:
+                known = inverted if says["table"] == "inversion_errors" else labels
+                assert says[where]["sampler"] in known, paper
+        for along, at in says.get("at", {}).items():
             assert min(made[along]) <= at <= max(made[along])
+
+
+def test_every_measurement_of_restorations_names_what_the_part_of_the_list_makes():
+    options = study_options("inverse_problems", "list-inverse.yaml")
+    methods = {chosen(given, METHODS, "method").label for given in options["methods"]}
+    operators = {chosen(given, OPERATORS, "operator").label for given in options["operators"]}
+    found = stated("inverse_errors")
+    assert len(found) == 3
+    for paper, says in found:
+        for where in ("of", "over"):
+            assert says[where]["method"] in methods, paper
+            assert says[where]["operator"] in operators, paper
+        assert says["at"]["function_evaluations"] in options["evaluations"]
+
+
+def test_the_learned_solver_is_compared_with_what_the_part_of_the_list_solves():
+    options = study_options("time_to_residual", "list-inverse.yaml")
+    ((_, says),) = stated("time_to_residual")
+    assert {says["of"]["solver"], says["over"]["solver"]} <= set(options["solvers"])
+    assert says["at"]["tolerance"] in options["tolerances"]
+
+
+def test_another_table_is_read_by_its_own_columns():
+    table = pd.DataFrame(
+        [
+            {"seed": 1, "step": step, "solver": name, "tolerance": 1e-6, "mean_iterations": n}
+            for step in (1, 5, 9)
+            for name, n in (("gmres", 12.0 + step), ("learned", 6.0))
+        ]
+    )
+    says = {
+        "error": "mean_iterations",
+        "group": "step",
+        "of": {"solver": "gmres"},
+        "over": {"solver": "learned"},
+        "at": {"tolerance": 1e-6},
+    }
+    found = measure(says, table)
+    assert found.median == pytest.approx(17 / 6) and found.low < found.median < found.high
 
 
 @pytest.mark.parametrize(

@@ -127,9 +127,7 @@ def test_training_repeats_itself_and_leaves_the_random_state_alone():
     torch.manual_seed(11)
     first = solver(refine="none", max_directions=100).solve(systems).x
     assert torch.equal(torch.rand(3), expected)
-    np.testing.assert_array_equal(
-        solver(refine="none", max_directions=100).solve(systems).x, first
-    )
+    np.testing.assert_array_equal(solver(refine="none", max_directions=100).solve(systems).x, first)
 
 
 def test_the_work_counts_the_network():

@@ -59,9 +59,7 @@ def test_the_table_has_medians_and_intervals():
 
 
 def test_conjugate_gradients_inside_sampling_reduce_both_systems():
-    table = inner_residuals(
-        IMAGES, ["super_resolution", "radon"], [0.5], gamma=1.0, steps=4, **FEW
-    )
+    table = inner_residuals(IMAGES, ["super_resolution", "radon"], [3.0], gamma=1.0, steps=4, **FEW)
     assert len(table) == 2 * 2 * 5
     assert (table.residual[table.iteration == 0] == 1).all()
     # all singular values of block means are one: a single step is the projection

@@ -72,11 +72,13 @@ def plot_inverse_residuals(table: pd.DataFrame) -> plt.Figure:
         figure, axes = grid(1, len(systems), height=2.8, sharey=True)
         for axis, system in zip(axes[0], systems):
             for operator, line in table[table.system == system].groupby("operator", sort=False):
-                _line(axis, line.sort_values("iteration"), "iteration", "residual", colours[operator])
+                _line(
+                    axis, line.sort_values("iteration"), "iteration", "residual", colours[operator]
+                )
                 axis.get_lines()[-1].set_label(readable(operator))
             axis.set(yscale="log", xlabel="iteration", title=_SYSTEMS[system])
         axes[0][0].set_ylabel("relative residual")
-        words = f"{sets}. From posterior means at σ = {sigma:g}."
+        words = f"{sets}. From posterior means at noise level {sigma:g}."
         headline(figure, residual_finding(table), words)
         for axis in axes[0]:
             label_ends(axis)
