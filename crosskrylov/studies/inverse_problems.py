@@ -5,6 +5,7 @@ level, and what a measurement leaves open is a mixture of them in closed form (d
 A method's error is then its own: no network errs, and the best possible answer is known.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -38,7 +39,7 @@ def restoration_errors(
     methods: Sequence[str | Mapping],
     evaluations: Sequence[int],
     *,
-    noise: float,
+    noises: Sequence[float],
     n_problems: int,
     draws: int,
     groups: int,
@@ -56,8 +57,8 @@ def restoration_errors(
         Names, or {operator or method, options, name}.
     evaluations : sequence of int
         Numbers of network evaluations.
-    noise : float
-        Standard deviation of the measurements' noise; operators have spectral norm one.
+    noises : sequence of float
+        Standard deviations of the measurements' noise; operators have spectral norm one.
     n_problems : int
         Measured images of a group.
     draws : int
@@ -77,17 +78,13 @@ def restoration_errors(
     """
     images = images.double()
     rows = []
-    for given in operators:
+    for given, noise in itertools.product(operators, noises):
         operator = measurement(given, tuple(images.shape[2:]))
-        generator = torch.Generator().manual_seed(seed)
-        truth = images[torch.randint(len(images), (groups * n_problems,), generator=generator)]
-        clean = operator(truth)
-        error = torch.randn(clean.shape, generator=generator, dtype=torch.float64)
-        measured = clean + noise * error
+        truth, measured = _measured(images, operator, noise, groups * n_problems, seed)
         weights = posterior_weights(measured, images, operator, noise)
+        exact = weighted_mean(weights, images)
         facts = {"operator": chosen(given, OPERATORS, "operator").label, "noise": noise}
         facts["effective_images"] = float(effective_images(weights).mean())
-        exact = weighted_mean(weights, images)
         for method in methods:
             choice = chosen(method, METHODS, "method")
             counts = evaluations if choice.name not in REFERENCES else evaluations[:1]
@@ -111,6 +108,14 @@ def restoration_errors(
                     values["error"] = values["posterior_error"]
                     rows.append(facts | made | {"group": group} | values)
     return pd.DataFrame(rows)
+
+
+def _measured(images, operator: Measurement, noise: float, count: int, seed: int):
+    """Return ``count`` images of the data set and their measurements, by the seed alone."""
+    generator = torch.Generator().manual_seed(seed)
+    truth = images[torch.randint(len(images), (count,), generator=generator)]
+    clean = operator(truth)
+    return truth, clean + noise * torch.randn(clean.shape, generator=generator, dtype=clean.dtype)
 
 
 def exact_model(images: torch.Tensor) -> NoiseModel:
@@ -162,7 +167,7 @@ def inner_residuals(
     sigmas: Sequence[float],
     *,
     gamma: float,
-    noise: float,
+    noises: Sequence[float],
     steps: int,
     n_problems: int,
     groups: int,
@@ -174,8 +179,8 @@ def inner_residuals(
 
     Parameters
     ----------
-    images, operators, noise, n_problems, groups, seed
-        Of `restoration_errors`.
+    images, operators, noises, n_problems, groups, seed
+        Of `restoration_errors`; the system with noise leaves out a noise of zero.
     sigmas : sequence of float
         Noise levels of the images.
     gamma : float
@@ -186,45 +191,41 @@ def inner_residuals(
     Returns
     -------
     DataFrame
-        operator, system ("projection" without noise, "weighted" with it), sigma, iteration, and the
-        residual relative to the first: median over groups of the medians over images, low, high.
+        operator, system ("projection" without noise, "weighted" with it), noise, sigma, iteration,
+        and the residual relative to the first: median over groups of medians of images, low, high.
     """
     images = images.double()
     size = tuple(images.shape[2:])
+    cases = [("projection", 0.0), *(("weighted", noise) for noise in noises if noise)]
     rows = []
     for given in operators:
         operator = measurement(given, size)
-        generator = torch.Generator().manual_seed(seed)
-        truth = images[torch.randint(len(images), (groups * n_problems,), generator=generator)]
-        clean = operator(truth)
-        error = torch.randn(clean.shape, generator=generator, dtype=torch.float64)
-        for sigma in sigmas:
-            z = torch.randn(truth.shape, generator=generator, dtype=torch.float64)
-            levels = torch.ones(len(truth), dtype=torch.float64), torch.full((len(truth),), sigma)
-            mean = posterior_mean(truth + sigma * z, images, *levels)
-            for system in ("projection", "weighted"):
-                if system == "projection":
-                    apply, rhs = operator.normal, operator.adjoint(clean, size)
-                else:
-                    apply = _shifted(operator, gamma)
-                    rhs = mean + gamma * operator.adjoint(clean + noise * error, size)
-                _, norms = conjugate_gradients(apply, rhs, mean, steps)
-                # 0/0 where the posterior mean fits already: there is nothing to reduce
-                relative = (norms / norms[0]).unflatten(1, (groups, n_problems))
-                by_group = relative.nanmedian(2).values
-                for iteration, values in enumerate(by_group.tolist()):
-                    median, low, high = _typical(values)
-                    rows.append(
-                        {
-                            "operator": chosen(given, OPERATORS, "operator").label,
-                            "system": system,
-                            "sigma": sigma,
-                            "iteration": iteration,
-                            "residual": median,
-                            "low": low,
-                            "high": high,
-                        }
-                    )
+        for sigma, (system, noise) in itertools.product(sigmas, cases):
+            truth, measured = _measured(images, operator, noise, groups * n_problems, seed)
+            generator = torch.Generator().manual_seed(seed + 1)
+            z = torch.randn(truth.shape, generator=generator, dtype=truth.dtype)
+            ones = torch.ones(len(truth), dtype=truth.dtype)
+            mean = posterior_mean(truth + sigma * z, images, ones, sigma * ones)
+            apply, rhs = operator.normal, operator.adjoint(measured, size)
+            if system == "weighted":
+                apply, rhs = _shifted(operator, gamma), mean + gamma * rhs
+            _, norms = conjugate_gradients(apply, rhs, mean, steps)
+            # 0/0 where the posterior mean fits already: there is nothing to reduce
+            relative = (norms / norms[0]).unflatten(1, (groups, n_problems)).nanmedian(2).values
+            for iteration, values in enumerate(relative.tolist()):
+                median, low, high = _typical(values)
+                rows.append(
+                    {
+                        "operator": chosen(given, OPERATORS, "operator").label,
+                        "system": system,
+                        "noise": noise,
+                        "sigma": sigma,
+                        "iteration": iteration,
+                        "residual": median,
+                        "low": low,
+                        "high": high,
+                    }
+                )
     return pd.DataFrame(rows)
 
 
@@ -261,15 +262,16 @@ def _typical(values: Sequence[float]) -> Interval:
         "inverse_problems": {
             "table": "inverse_problems",
             "caption": "RMS distance of restorations from the exact posterior mean, against "
-            "network evaluations; a panel per operator. Medians over groups of measurements, with "
-            "95 % intervals. Dashed: a draw from the exact posterior; dotted: the pseudo-inverse.",
+            "network evaluations; a row per operator, a column per noise of the measurement. "
+            "Medians over groups of measurements, with 95 % intervals. Dashed: a draw from the "
+            "exact posterior; dotted: the pseudo-inverse.",
         },
         "inverse_residuals": {
             "table": "inverse_residuals",
             "caption": "Relative residual of conjugate gradients inside sampling, against their "
             "iteration, without noise in the measurement (left) and with it (right). Medians over "
             "groups of measurements; the posterior mean that they start from is that of the lowest "
-            "noise level of the table.",
+            "noise level of the table, and the measurement's noise the largest.",
         },
     },
     torch=True,
@@ -279,7 +281,7 @@ def study_inverse_problems(
     operators,
     methods,
     evaluations,
-    noise,
+    noises,
     n_images,
     n_problems,
     draws,
@@ -290,7 +292,7 @@ def study_inverse_problems(
 ):
     """Hold restorations against the exact posterior."""
     images = torch.as_tensor(data.images[:n_images]).double() * 2 - 1
-    shared = {"noise": noise, "n_problems": n_problems, "groups": groups, "seed": data.seed}
+    shared = {"noises": noises, "n_problems": n_problems, "groups": groups, "seed": data.seed}
     errors = restoration_errors(images, operators, methods, evaluations, draws=draws, **shared)
     residuals = inner_residuals(
         images, operators, cg_sigmas, gamma=cg_gamma, steps=cg_iterations, **shared

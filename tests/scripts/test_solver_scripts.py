@@ -241,7 +241,7 @@ STUDIES = {
         "operators": ["blur"],
         "methods": ["exact_sample", "dds"],
         "evaluations": [4],
-        "noise": 0.5,
+        "noises": [0.5],
         "n_images": 3,
         "n_problems": 2,
         "draws": 2,

@@ -173,7 +173,7 @@ def sampler_table(name):
 def restored_table(name):
     """Two operators, two methods and the references, or the residuals inside one of them."""
     images = torch.sign(torch.randn((4, 1, 8, 8), generator=torch.Generator().manual_seed(1)))
-    shared = {"noise": 0.5, "n_problems": 2, "groups": 2, "seed": 0}
+    shared = {"noises": [0.0, 0.5], "n_problems": 2, "groups": 2, "seed": 0}
     operators = ["super_resolution", "blur"]
     if name == "inverse_residuals":
         return inner_residuals(images, operators, [0.5, 2.0], gamma=1.0, steps=3, **shared)

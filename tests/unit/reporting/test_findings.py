@@ -226,7 +226,7 @@ def restored(**errors):
         for operator in "ab"
         for name, error in {"exact_sample": 1.0, **errors}.items()
     ]
-    return rows("operator method function_evaluations posterior_error", *values)
+    return rows("operator method function_evaluations posterior_error", *values, noise=1.0)
 
 
 def inner(**ends):
@@ -414,7 +414,10 @@ CASES = {
     ),
     "inverse_problems": (
         inverse_problems.restoration_finding,
-        (restored(dds=1.0, dps=2.0), "At 50 evaluations nearest to the posterior mean: DDS for a"),
+        (
+            restored(dds=1.0, dps=2.0),
+            "noise 1, nearest to the posterior mean: DDS for a and b; 1",
+        ),
         (restored(dds=3.0, dps=2.0), "DPS for a and b; 2 times as far as a posterior draw"),
     ),
     "inverse_residuals": (

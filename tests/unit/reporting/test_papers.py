@@ -114,6 +114,7 @@ def test_every_measurement_of_restorations_names_what_the_part_of_the_list_makes
         for where in ("of", "over"):
             assert says[where]["method"] in methods, paper
             assert says[where]["operator"] in operators, paper
+            assert says[where]["noise"] in options["noises"]
         assert says["at"]["function_evaluations"] in options["evaluations"]
 
 

@@ -11,6 +11,7 @@ from crosskrylov.reporting.figures.layout import (
     grid,
     headline,
     label_ends,
+    outside_legend,
 )
 from crosskrylov.reporting.figures.register import register
 from crosskrylov.reporting.figures.style import figure_style, palette_for, readable
@@ -25,38 +26,42 @@ _SYSTEMS = {"projection": "no noise in the measurement", "weighted": "with noise
 
 @register("inverse_problems", question="samples")
 def plot_inverse_problems(table: pd.DataFrame) -> plt.Figure:
-    """Distance from the exact posterior mean against evaluations, a panel per operator."""
+    """Distance from the exact posterior mean against evaluations, by operator and noise."""
     sets = described_sets(table)
-    table = _over_runs(table, ["operator", "method", "function_evaluations"], "posterior_error")
-    operators = list(dict.fromkeys(table.operator))
+    keys = ["operator", "noise", "method", "function_evaluations"]
+    table = _over_runs(table, keys, "posterior_error")
+    operators, noises = list(dict.fromkeys(table.operator)), sorted(set(table.noise))
     drawn = [name for name in dict.fromkeys(table.method) if name not in _ACROSS]
-    colours = palette_for(pd.Series(drawn))
+    colours = palette_for(drawn)
     with figure_style():
-        columns = min(2, len(operators))
-        figure, axes = grid(-(-len(operators) // columns), columns, height=2.5, sharex=True)
-        for axis, operator in zip(axes.flat, operators):
-            chosen = table[table.operator == operator]
-            for method in drawn:
-                line = chosen[chosen.method == method].sort_values("function_evaluations")
-                _line(axis, line, "function_evaluations", "posterior_error", colours[method])
-                axis.get_lines()[-1].set_label(readable(method))
-            for method, style in _ACROSS.items():
-                for value in chosen.posterior_error[chosen.method == method]:
-                    axis.axhline(value, color="0.4", ls=style, lw=1)
-            left = chosen.effective_images.iloc[0]
-            title = f"{readable(operator)}: {left:.1f} images left open"
-            axis.set(xscale="log", yscale="log", title=title)
-        for axis in axes.flat[len(operators) :]:
-            axis.set_visible(False)
+        figure, axes = grid(len(operators), len(noises), height=2.2, sharex=True, sharey="row")
+        for of_row, operator in zip(axes, operators):
+            for axis, noise in zip(of_row, noises):
+                chosen = table[(table.operator == operator) & (table.noise == noise)]
+                for method in drawn:
+                    line = chosen[chosen.method == method].sort_values("function_evaluations")
+                    _line(axis, line, "function_evaluations", "posterior_error", colours[method])
+                    axis.get_lines()[-1].set_label(readable(method))
+                _lines_across(axis, chosen, drawn)
+                left = chosen.effective_images.iloc[0]
+                title = f"{readable(operator)}, noise {noise:g}: {left:.2g} left open"
+                axis.set(xscale="log", yscale="log", title=title)
+            of_row[0].set_ylabel("RMS from posterior mean")
         for axis in axes[-1]:
             axis.set_xlabel("network evaluations")
-        for axis in axes[:, 0]:
-            axis.set_ylabel("RMS from posterior mean")
+        outside_legend(figure, axes, columns=5)
         across = "Dashed: a draw from the exact posterior; dotted: the pseudo-inverse."
         headline(figure, restoration_finding(table), f"{sets}. The exact model. {across}")
-        for axis in axes.flat[: len(operators)]:
-            label_ends(axis)
     return figure
+
+
+def _lines_across(axis, chosen: pd.DataFrame, drawn: list[str]) -> None:
+    """Draw what needs no evaluations, unless it is so near to zero that nothing else would show."""
+    least = chosen.posterior_error[chosen.method.isin(drawn)].min()
+    for method, style in _ACROSS.items():
+        for value in chosen.posterior_error[chosen.method == method]:
+            if value > 0.1 * least:
+                axis.axhline(value, color="0.4", ls=style, lw=1, label="_reference")
 
 
 @register("inverse_residuals", question="samples")
@@ -64,7 +69,8 @@ def plot_inverse_residuals(table: pd.DataFrame) -> plt.Figure:
     """Residual of conjugate gradients against iterations, a panel per system."""
     sets = described_sets(table)
     sigma = table.sigma.min()
-    table = table[table.sigma == sigma]
+    largest = (table.system == "projection") | (table.noise == table.noise.max())
+    table = table[(table.sigma == sigma) & largest]
     table = _over_runs(table, ["operator", "system", "iteration"], "residual")
     systems = [name for name in _SYSTEMS if (table.system == name).any()]
     colours = palette_for(table.operator)
@@ -108,6 +114,8 @@ def _over_runs(table: pd.DataFrame, keys: list[str], value: str) -> pd.DataFrame
 
 def restoration_finding(table: pd.DataFrame) -> str:
     """Return which method ends nearest to the posterior mean, and how far a posterior draw is."""
+    noise = table.noise.max()
+    table = table[table.noise == noise]
     tried = table[~table.method.isin(_ACROSS)]
     if tried.method.nunique() < 2:
         return "Restorations against the exact posterior mean"
@@ -119,7 +127,8 @@ def restoration_finding(table: pd.DataFrame) -> str:
         for method, of in nearest.groupby(nearest, sort=False)
     ]
     evaluations = int(most.function_evaluations.iloc[0])
-    found = f"At {evaluations} evaluations nearest to the posterior mean: {'; '.join(parts)}"
+    found = f"At {evaluations} evaluations and noise {noise:g}, nearest to the posterior mean: "
+    found += "; ".join(parts)
     drawn = table[table.method == "exact_sample"].set_index("operator").posterior_error
     ratio = (errors.min(axis=1) / drawn).dropna()
     if len(ratio):
