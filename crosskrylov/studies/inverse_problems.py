@@ -29,6 +29,11 @@ from crosskrylov.studies.register import register
 
 #: Methods that evaluate no network: a row each, whatever the numbers of evaluations.
 REFERENCES = ("exact_sample", "pseudo_inverse")
+#: Distances below this, a thousandth of half the range of a pixel, count as this: methods that end
+#: in the right image do so to rounding, and an interval on logarithms would be one of rounding.
+RESOLUTION = 1e-3
+#: Relative residuals below this count as this: a recurrence goes on where rounding has begun.
+ROUNDING = 1e-12
 #: Errors of a row of `restoration_errors`, each with an interval in `restoration_table`.
 ERRORS = ("posterior_error", "mean_error", "true_error", "misfit")
 
@@ -73,8 +78,9 @@ def restoration_errors(
         A row per operator, method, number of evaluations and group: operator, method, group,
         function_evaluations (made), setup_evaluations, cg_steps (0 for other methods), noise,
         effective_images (mean, of the posterior), and, as RMS over pixels, images and draws,
-        posterior_error (from the exact posterior mean), error (the same), mean_error (of the mean
-        of the draws from it), true_error (from the measured image); misfit is the RMS of H x - b.
+        posterior_error (from the exact posterior mean), error (the same, at least `RESOLUTION`),
+        mean_error (of the mean of the draws from it), true_error (from the measured image); misfit
+        is the RMS of H x - b.
     """
     images = images.double()
     rows = []
@@ -105,7 +111,7 @@ def restoration_errors(
                 for group in range(groups):
                     own = slice(group * n_problems, (group + 1) * n_problems)
                     values = {name: float(v[own].mean().sqrt()) for name, v in errors.items()}
-                    values["error"] = values["posterior_error"]
+                    values["error"] = max(values["posterior_error"], RESOLUTION)
                     rows.append(facts | made | {"group": group} | values)
     return pd.DataFrame(rows)
 
@@ -146,14 +152,14 @@ def _errors(found, exact, truth, operator: Measurement, measured) -> dict[str, t
 
 
 def restoration_table(errors: pd.DataFrame) -> pd.DataFrame:
-    """Return medians over the groups of `restoration_errors`, with 95 % intervals."""
+    """Return medians over the groups of `restoration_errors`, with intervals; see `RESOLUTION`."""
     keys = ["operator", "method", "function_evaluations", "setup_evaluations", "cg_steps", "noise"]
     rows = []
     for names, group in errors.groupby(keys, sort=False):
         row = dict(zip(keys, names, strict=True))
         row["effective_images"] = group.effective_images.iloc[0]
         for name in ERRORS:
-            of_it = _typical(group[name])
+            of_it = _typical(group[name].clip(lower=RESOLUTION))
             row |= dict(zip((name, f"{name}_low", f"{name}_high"), of_it, strict=True))
         rows.append(row)
     return pd.DataFrame(rows).rename(
@@ -212,7 +218,7 @@ def inner_residuals(
             _, norms = conjugate_gradients(apply, rhs, mean, steps)
             # 0/0 where the posterior mean fits already: there is nothing to reduce
             relative = (norms / norms[0]).unflatten(1, (groups, n_problems)).nanmedian(2).values
-            for iteration, values in enumerate(relative.tolist()):
+            for iteration, values in enumerate(relative.clamp(min=ROUNDING).tolist()):
                 median, low, high = _typical(values)
                 rows.append(
                     {
@@ -251,7 +257,7 @@ def _typical(values: Sequence[float]) -> Interval:
         "one (misfit). exact_sample draws from the exact posterior: any right sampler has its "
         "posterior_error; pseudo_inverse uses no prior. Effective images is between how many "
         "images the measurement leaves open. Medians over groups of measurements with 95 % "
-        "intervals; setup evaluations are made once for all.",
+        "intervals; distances below 0.001 count as that. Setup evaluations are made once for all.",
         "inverse_errors": "The errors behind inverse_problems, by group of measurements.",
         "inverse_residuals": "Relative residual of conjugate gradients on the two systems of DDS, "
         "without noise (projection) and with it (weighted), by iteration and by the noise level of "

@@ -34,7 +34,7 @@ def plot_inverse_problems(table: pd.DataFrame) -> plt.Figure:
     drawn = [name for name in dict.fromkeys(table.method) if name not in _ACROSS]
     colours = palette_for(drawn)
     with figure_style():
-        figure, axes = grid(len(operators), len(noises), height=2.2, sharex=True, sharey="row")
+        figure, axes = grid(len(operators), len(noises), height=2.2, sharex=True)
         for of_row, operator in zip(axes, operators):
             for axis, noise in zip(of_row, noises):
                 chosen = table[(table.operator == operator) & (table.noise == noise)]
@@ -42,9 +42,9 @@ def plot_inverse_problems(table: pd.DataFrame) -> plt.Figure:
                     line = chosen[chosen.method == method].sort_values("function_evaluations")
                     _line(axis, line, "function_evaluations", "posterior_error", colours[method])
                     axis.get_lines()[-1].set_label(readable(method))
-                _lines_across(axis, chosen, drawn)
+                _lines_across(axis, chosen)
                 left = chosen.effective_images.iloc[0]
-                title = f"{readable(operator)}, noise {noise:g}: {left:.2g} left open"
+                title = f"{readable(operator)}, noise {noise:g}: {left:.1f} images left"
                 axis.set(xscale="log", yscale="log", title=title)
             of_row[0].set_ylabel("RMS from posterior mean")
         for axis in axes[-1]:
@@ -55,13 +55,13 @@ def plot_inverse_problems(table: pd.DataFrame) -> plt.Figure:
     return figure
 
 
-def _lines_across(axis, chosen: pd.DataFrame, drawn: list[str]) -> None:
-    """Draw what needs no evaluations, unless it is so near to zero that nothing else would show."""
-    least = chosen.posterior_error[chosen.method.isin(drawn)].min()
+def _lines_across(axis, chosen: pd.DataFrame) -> None:
+    """Draw what needs no evaluations, and look at what lines show, however long their bars are."""
     for method, style in _ACROSS.items():
         for value in chosen.posterior_error[chosen.method == method]:
-            if value > 0.1 * least:
-                axis.axhline(value, color="0.4", ls=style, lw=1, label="_reference")
+            axis.axhline(value, color="0.4", ls=style, lw=1, label="_reference")
+    low, high = chosen.posterior_error.min(), chosen.posterior_error.max()
+    axis.set_ylim(low / 1.5, high * 1.5)
 
 
 @register("inverse_residuals", question="samples")
