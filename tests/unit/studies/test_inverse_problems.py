@@ -59,7 +59,8 @@ def test_the_table_has_medians_and_intervals():
     assert {"mean_error_low", "true_error_high", "misfit_low", "cg_steps"} <= set(table)
     none = restoration_table(errors(noises=[0.0])).iloc[0]
     # what is right to rounding has no interval of rounding
-    assert none.posterior_error == none.low == none.high == RESOLUTION
+    ends = [none.posterior_error, none.low, none.high]
+    assert ends == pytest.approx([RESOLUTION] * 3)
 
 
 def test_conjugate_gradients_inside_sampling_reduce_both_systems():
