@@ -2,6 +2,10 @@
 # make test        lint and tests
 # make study       the full study, part by part (presets/study-*.yaml), each with its snapshot;
 #                  make study-theory is one part, and so is every preset with a family's name
+# make claims      the published claims about single images, part by part (presets/claims-*.yaml), likewise
+# make controls    what in score embedding does what: controls of it, part by part, likewise (make rates before)
+# make quality     generation judged to the end, part by part (presets/quality-*.yaml), likewise
+# make list        what the papers of the list are judged by, part by part (presets/list-*.yaml), likewise
 # make generation  training and generation in depth (presets/generation.yaml)
 # make snapshot    any other part: make snapshot PART=mine PRESETS="presets/blank.yaml mine.yaml"
 # make redraw      the figures of docs/results/ again, from its tables
@@ -33,7 +37,12 @@ COMMAND ?= make snapshot PART=$(PART)
 
 # The parts of a family, presets that lie on presets/blank.yaml: $(call parts,study) is study-engine, study-frontier …
 parts = $(basename $(notdir $(sort $(wildcard presets/$(1)-*.yaml))))
-STUDY_PARTS := $(call parts,study)
+CLAIMS_PARTS := $(call parts,claims)
+ON_BLANK := $(call parts,study) $(call parts,quality) $(call parts,list)
+
+# Parts of the controls, one after the other; the rest comes after them, with what compares them.
+CONTROLS_PARTS ?= controls-scaled controls-published controls-published-quiet
+CONTROLS = presets/blank.yaml presets/learning-rates.yaml presets/controls.yaml
 
 LOCK := envs/requirements.lock
 BIN := .venv/bin
@@ -41,7 +50,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed-$(shell cat $(LOCK) pyproject.toml | cksum | cut -d ' ' -f 1)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(ARGS)
 
-.PHONY: help environment reproduce study $(STUDY_PARTS) generation snapshot redraw numbers ready-made demo test lint format keys pins clean
+.PHONY: help environment reproduce study quality list $(ON_BLANK) claims $(CLAIMS_PARTS) controls rates generation snapshot redraw numbers ready-made demo test test-cluster lint format keys pins clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -63,16 +72,38 @@ reproduce: $(STAMP) ## run the default experiment and write results/report.html
 	$(SNAKEMAKE)
 	$(SNAKEMAKE) --report results/report.html
 
-study: $(STUDY_PARTS) ## run the full study (it continues where it was stopped) and keep its results
+study: $(call parts,study) ## run the full study (it continues where it was stopped) and keep its results
+
+quality: $(call parts,quality) ## judge generation to the end (it continues too) and keep the results
+
+list: study-samplers $(call parts,list) ## measure what the papers of the list claim (it continues too) and keep the results
 
 # one part after the other, even with -j: their times are measured
 .NOTPARALLEL:
-$(STUDY_PARTS):
+$(ON_BLANK):
 	$(MAKE) snapshot PART=$@ PRESETS="presets/blank.yaml presets/$@.yaml" COMMAND="make $@$(if $(FRESH), FRESH=1)"
+
+claims: $(CLAIMS_PARTS) ## run the published claims about single images (it continues too) and keep the results
+
+$(CLAIMS_PARTS):
+	$(MAKE) snapshot PART=$@ PRESETS="presets/blank.yaml presets/claims.yaml presets/$@.yaml" \
+	  COMMAND="make $@$(if $(FRESH), FRESH=1)"
 
 generation: ## train and sample in depth, with several seeds, and keep the results
 	$(MAKE) snapshot PART=generation PRESETS="presets/blank.yaml presets/generation.yaml" \
 	  COMMAND="make generation$(if $(FRESH), FRESH=1)"
+
+controls: ## run the controls of score embedding (it continues where it was stopped) and keep the results
+	for part in $(CONTROLS_PARTS); do \
+	  $(MAKE) snapshot PART=controls PRESETS="$(CONTROLS) presets/$$part.yaml" \
+	    COMMAND="make controls$(if $(FRESH), FRESH=1)" || exit 1; done
+	$(MAKE) snapshot PART=controls PRESETS="$(CONTROLS)" COMMAND="make controls$(if $(FRESH), FRESH=1)"
+	$(MAKE) snapshot PART=controls-budget PRESETS="$(CONTROLS) presets/controls-budget.yaml" \
+	  COMMAND="make controls$(if $(FRESH), FRESH=1)"
+
+rates: ## compare learning rates on images that are not judged, for presets/learning-rates.yaml
+	$(MAKE) snapshot PART=learning-rates PRESETS="presets/blank.yaml presets/controls-rates.yaml" \
+	  COMMAND="make rates$(if $(FRESH), FRESH=1)"
 
 snapshot: CONFIGFILES = $(PRESETS) $(if $(FRESH),,presets/records.yaml)
 snapshot: $(STAMP) ## run PRESETS and keep tables, figures and records as PART of docs/results/
@@ -97,6 +128,9 @@ ready-made: $(STAMP) ## train and pack the ready-made networks again
 
 test: lint ## lint, then run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+test-cluster: $(STAMP) ## run the workflow on a Slurm of three nodes on this machine, with faults
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/cluster -v
 
 lint: $(STAMP) ## check style, and which room imports which
 	$(BIN)/ruff check

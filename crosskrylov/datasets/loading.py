@@ -184,6 +184,47 @@ def load_images(source, image_size, n_images=None, *, color=COLOR, seed, **optio
     )
 
 
+def held_out_images(
+    source, image_size, n_images, *, most=None, color=COLOR, seed, **options
+) -> np.ndarray:
+    """Return the images that `load_images` leaves over: the rest of its permutation.
+
+    Parameters
+    ----------
+    source, image_size, n_images, color, seed, **options
+        As for `load_images`.
+    most : int, optional
+        At most so many; all that there are by default.
+
+    Returns
+    -------
+    ndarray, shape [N, C, H, W], float32, in [0, 1]
+
+    Raises
+    ------
+    ConfigError
+        If the source has no end, so that nothing is left over.
+    DataError
+        If all its images are taken, or one of them cannot be read.
+    """
+    given = {"color": color, "seed": seed, **options}
+    available = ImageReader(source, image_size, n_images, **given).source.n_available
+    if available is None:
+        raise ConfigError(
+            f"Source {source!r} has no end, and its images have no held-out ones: take the image "
+            "set out of training.quality.image_sets."
+        )
+    taken = available if n_images is None else n_images
+    left = available - taken if most is None else min(available - taken, most)
+    if left < 1:
+        raise DataError(
+            f"All {available} images of source {source!r} are in the image set, and none is held "
+            "out: lower its n_images."
+        )
+    reader = ImageReader(source, image_size, taken + left, **given)
+    return np.stack([reader[index].pixels for index in range(taken, taken + left)])
+
+
 def iter_image_batches(
     source, image_size, n_images=None, *, batch_size, color=COLOR, seed, **options
 ) -> Iterator[np.ndarray]:

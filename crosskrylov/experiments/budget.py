@@ -115,6 +115,8 @@ def sample_budget(
     sampler: str | Mapping | None = None,
     function_evaluations: int | None = None,
     training_images: np.ndarray | None = None,
+    n_samples: int | None = None,
+    stream: str = "sampling",
 ) -> Samples:
     """Draw the samples that a model is judged by.
 
@@ -130,10 +132,12 @@ def sample_budget(
         Config section.
     seed : int
         Seed of the run.
-    sampler, function_evaluations : optional
+    sampler, function_evaluations, n_samples : optional
         Those of ``training.budget`` by default.
     training_images : ndarray, shape (N, C, H, W), optional
         Needed by PDS, for its filters, and by the samplers that declare that they need images.
+    stream : str
+        Stream of the run's random numbers; see `stream_seed`.
     """
     options = training["budget"]
     filters = images = None
@@ -149,9 +153,9 @@ def sample_budget(
         model_levels(model, training),
         sampler or options["sampler"],
         function_evaluations or options["function_evaluations"],
-        options["n_samples"],
+        n_samples or options["n_samples"],
         tuple(image_shape),
-        stream_seed(seed, "sampling"),
+        stream_seed(seed, stream),
         preconditioner=filters,
         corrector_snr=training["samplers"]["langevin_snr"],
         training_images=images,

@@ -18,7 +18,7 @@ from crosskrylov.learning.unet import count_parameters
 from crosskrylov.runtime.files import write_json, write_tsv
 
 #: Streams of random numbers that belong to one run, derived from its seed so that none repeats.
-_STREAMS = ("weights", "training", "noise", "sampling")
+_STREAMS = ("weights", "training", "noise", "sampling", "selection")
 
 
 def stream_seed(seed: int, stream: str) -> int:
@@ -28,7 +28,7 @@ def stream_seed(seed: int, stream: str) -> int:
     ----------
     seed : int
         Seed of the run.
-    stream : {"weights", "training", "noise", "sampling"}
+    stream : {"weights", "training", "noise", "sampling", "selection"}
         What it is for.
     """
     entropy = np.random.SeedSequence([seed, _STREAMS.index(stream)])
@@ -46,6 +46,7 @@ def make_objective(
     times: Sequence[float],
     noise: float,
     final_time: float,
+    visited: Sequence[int] | None = None,
 ) -> Objective:
     """Return what a model is trained on in an experiment; see `Setting`.
 
@@ -69,6 +70,7 @@ def make_objective(
             diffusion=training["diffusion"],
             final_time=final_time,
             scaled=model.scaled,
+            visited=None if visited is None else torch.as_tensor(visited),
         )
     )
 

@@ -1,6 +1,7 @@
 """How good samples and scores of a trained model are: every metric of the table of quality."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,9 +9,9 @@ import torch
 from crosskrylov.experiments.budget import model_levels
 from crosskrylov.metrics.distances import frechet_distance, kernel_distance
 from crosskrylov.metrics.features import extract_features
-from crosskrylov.metrics.inception import InceptionFeatures
+from crosskrylov.metrics.inception import InceptionFeatures, metric_names
 from crosskrylov.metrics.neighbours import nearest_training_images
-from crosskrylov.metrics.score_error import score_matching_error
+from crosskrylov.metrics.score_error import score_matching_error, sigma_grid
 
 
 def measure_samples(
@@ -38,7 +39,8 @@ def measure_samples(
     dict
         frechet_<features>, kernel_<features>, nearest_rms (median RMS difference to the nearest
         training image), nearest_ratio (that over the same between training images; far below 1
-        means copies), and fid, kid where asked for.
+        means copies), and where asked for fid, kid; of other weights than the published ones
+        frechet_inception_<digest>, kernel_inception_<digest>.
 
     Raises
     ------
@@ -64,20 +66,60 @@ def measure_samples(
         )
         found, reference = extract(samples), extract(images)
         minimum = metrics["fid_minimum_images"]
-        values["fid"] = frechet_distance(found, reference, minimum)
-        values["kid"] = kernel_distance(found, reference)
+        frechet, kernel = metric_names(inception["sha256"])
+        values[frechet] = frechet_distance(found, reference, minimum)
+        values[kernel] = kernel_distance(found, reference)
     return values
 
 
 def measure_score_error(
     network: torch.nn.Module, model: str, images: np.ndarray, training: Mapping, metrics: Mapping
-) -> dict[float, float]:
-    """Return the score-matching error by noise level; see `score_matching_error`."""
+) -> dict[str, Any]:
+    """Return the error of a network's score on the grid of noise levels that all models share.
+
+    Parameters
+    ----------
+    network : Module
+        Trained network.
+    model : str
+        Its model, which declares the noise schedule.
+    images : ndarray, shape (N, C, H, W)
+        Training images in [0, 1]; their noised mixture has the exact score.
+    training, metrics : mapping
+        Config sections; ``metrics.score_error`` has the grid.
+
+    Returns
+    -------
+    dict
+        ``errors``, see `score_matching_error`; ``n_draws``, noised images per level; and
+        ``trained_sigma``, the first and the last noise of the model's schedule.
+    """
     options = metrics["score_error"]
-    return score_matching_error(
+    levels = model_levels(model, training)
+    errors = score_matching_error(
         network,
         torch.as_tensor(images) * 2 - 1,
-        model_levels(model, training),
-        n_levels=options["levels"],
+        levels,
+        sigma_grid(options["sigma_min"], options["sigma_max"], options["levels"]),
         n_draws=options["draws"],
     )
+    return {
+        "errors": errors,
+        "n_draws": options["draws"],
+        "trained_sigma": [float(sigma) for sigma in levels.sigmas[[0, -1]]],
+    }
+
+
+def mean_score_errors(errors: Iterable[Mapping[str, float | None]]) -> dict[str, float]:
+    """Return the means of `score_matching_error` over the grid, by what they are means of.
+
+    There are none for a schedule that lacks a level of the grid: means over different levels
+    could not be compared.
+    """
+    errors = list(errors)
+    if any(row["error"] is None for row in errors):
+        return {}
+    return {
+        f"score_{key}_mean_over_sigma": float(np.mean([row[key] for row in errors]))
+        for key in ("error", "error_normalised")
+    }

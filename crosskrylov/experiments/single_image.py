@@ -15,11 +15,12 @@ from crosskrylov.experiments.common import (
 )
 from crosskrylov.experiments.targets import run_goals
 from crosskrylov.learning.objectives.base import Objective
-from crosskrylov.learning.objectives.index import model_entry
+from crosskrylov.learning.objectives.index import Model, model_entry
 from crosskrylov.learning.sampling.denoise import (
     denoise_from_level,
     denoise_published,
     noised_start,
+    visited_levels,
 )
 from crosskrylov.learning.schedule import NoiseLevels
 from crosskrylov.learning.training.drawing import Drawing
@@ -54,8 +55,14 @@ def single_image_objective(
 ) -> Objective:
     """Return what a model is trained on; for the parameters see `train_single_image`."""
     options = training["single_image"]
+    entry = model_entry(model, "single_image")
+    visited = None
+    if entry.restricted:
+        levels = NoiseLevels.from_config(entry.experiments["single_image"], training)
+        noise = _start_noise(entry, levels, options)
+        visited = visited_levels(levels, noise=noise, steps=options["denoising_steps"])
     return make_objective(
-        model_entry(model, "single_image"),
+        entry,
         "single_image",
         images,
         embedded,
@@ -64,7 +71,14 @@ def single_image_objective(
         times=times,
         noise=options["noise"],
         final_time=final_time,
+        visited=visited,
     )
+
+
+def _start_noise(entry: Model, levels: NoiseLevels | None, options: Mapping) -> float:
+    """Return the noise that the denoising of a model starts with, on the scale of [0, 1]."""
+    # the largest level: nothing of the image is left
+    return float(levels.sigmas[-1]) / 2 if entry.start == "noise" else options["start_noise"]
 
 
 def denoise(
@@ -107,13 +121,11 @@ def denoise(
     steps = options["denoising_steps"]
     entry = model_entry(model, "single_image")
     levels = NoiseLevels.from_config(entry.experiments["single_image"], training)
-    if entry.start == "noise":
-        # the largest level, on the scale of [0, 1]: nothing of the image is left
-        noise = float(levels.sigmas[-1]) / 2
-        start = noised_start(torch.full_like(images, 0.5), noise, noise_seed)
-    else:
-        noise = options["start_noise"]
-        start = noised_start(images, noise, noise_seed)
+    noise = _start_noise(entry, levels, options)
+    clean = torch.full_like(images, 0.5) if entry.start == "noise" else images
+    start = noised_start(clean, noise, noise_seed)
+    if entry.clipped:
+        start = start.clamp(0, 1)
     if levels is not None:
         result, path = denoise_from_level(
             network, start, levels, noise=noise, steps=steps, keep=keep

@@ -84,16 +84,21 @@ def step_bounds(
     Returns
     -------
     dict
-        Steps by metric and target; nothing where the method did not reach the target, or nothing
-        is claimed.
+        Steps by metric and target; nothing where the method did not reach the target.  A target
+        that nothing is claimed of is given up with the last one of its metric that something is.
     """
     by_target = {float(target): float(multiple) for target, multiple in multiples}
-    bounds = {}
+    bounds: dict[tuple[str, float], int] = {}
+    unclaimed = []
     for at in method["targets"]:
         multiple = by_target.get(at["target_ssim"])
+        metric = at.get("metric", "ssim")
+        if multiple is None:
+            unclaimed.append((metric, at["target_ssim"]))
         if multiple is None or not at["reached"]:
             continue
         before = method["precompute_seconds"] * at["step"] / at["train_seconds"]
         steps = math.ceil(multiple * (at["step"] + before))
-        bounds[at.get("metric", "ssim"), at["target_ssim"]] = steps
-    return bounds
+        bounds[metric, at["target_ssim"]] = steps
+    last = {metric: max(n for (m, _), n in bounds.items() if m == metric) for metric, _ in bounds}
+    return bounds | {goal: last[goal[0]] for goal in unclaimed if goal[0] in last}

@@ -24,6 +24,12 @@ if TYPE_CHECKING:  # training imports this module and depends on no equation
 #: as they are.
 EMBEDDING_VARIANTS = ("row", "sum", "none")
 
+#: What stands for the scores of an image. ``own``: its scores; the others are controls, which tell
+#: what in an embedding comes from the scores. ``absent``: zeros, so that of ``row`` only its noise
+#: is left; ``shuffled``: those of another image of the set; ``random``: a random field with the
+#: Fourier amplitudes of its own, as large and as smooth as they are.
+EMBEDDING_FIELDS = ("own", "absent", "shuffled", "random")
+
 
 @dataclass(frozen=True)
 class Embedding:
@@ -103,6 +109,7 @@ def embed_images(
     *,
     diffusion: float | np.ndarray,
     variant: str = "row",
+    field: str = "own",
     drift: np.ndarray | None = None,
     steps: int = 10,
     noise_scale: float = 0.1,
@@ -127,6 +134,8 @@ def embed_images(
         g at the stored times, that of the equation that the scores come from.
     variant : {"row", "sum", "none"}
         See `EMBEDDING_VARIANTS`.
+    field : {"own", "absent", "shuffled", "random"}
+        See `EMBEDDING_FIELDS`.
     drift : ndarray, shape (S, 2, H, W), optional
         (f_row, f_col) at the stored times; combined like the components of the score. None: f = 0.
     steps : int
@@ -134,7 +143,8 @@ def embed_images(
     noise_scale : float
         Factor of g sqrt(dt) in the noise of the ``row`` variant (published: 0.1).
     seed : int
-        Seed of that noise.
+        Seed of that noise, and, in a stream of its own, of the fields ``shuffled`` and ``random``:
+        the noise is the same numbers whatever the field.
 
     Returns
     -------
@@ -143,7 +153,8 @@ def embed_images(
     Raises
     ------
     ConfigError
-        If the variant is unknown or ``steps`` < 1.
+        If the variant or the field is unknown, if ``steps`` < 1, or if the scores of a single image
+        are to be shuffled.
     ShapeError
         If images, scores and times do not fit together.
     DataError
@@ -155,7 +166,11 @@ def embed_images(
         )
     images = np.asarray(images, dtype=np.float32)
     times = np.asarray(times, dtype=np.float64)
-    scores = _scores_per_channel(images, scores, times)
+    if field not in EMBEDDING_FIELDS:
+        raise ConfigError(
+            f"embedding.field is {field!r}; allowed are {', '.join(EMBEDDING_FIELDS)}."
+        )
+    scores = _field(_scores_per_channel(images, scores, times), field, seed)
     if drift is not None and np.shape(drift) != (len(times), 2, *images.shape[-2:]):
         raise ShapeError(
             f"The drift has shape {np.shape(drift)}; images {images.shape} with {len(times)} times "
@@ -184,6 +199,65 @@ def embed_images(
             slot += 1
     displacement = kept.astype(np.float64) - images[:, None]
     return Embedding(kept, times[selected], np.sqrt((displacement**2).mean(axis=(2, 3, 4))))
+
+
+def takes_scores(variant: str, field: str) -> bool:
+    """Return whether an embedding depends on scores at all: only then has it to pay for them."""
+    return variant != "none" and field != "absent"
+
+
+def _field(scores: np.ndarray, field: str, seed: int) -> np.ndarray:
+    """Return what stands for scores (N, K, S, 2, H, W), see `EMBEDDING_FIELDS`."""
+    rng = np.random.default_rng([seed, 1])
+    if field == "absent":
+        return np.zeros_like(scores)
+    if field == "shuffled":
+        return scores[other_images(len(scores), rng)]
+    if field == "random":
+        return np.stack([random_phases(of_image, rng) for of_image in scores])
+    return scores
+
+
+def other_images(count: int, rng: np.random.Generator) -> np.ndarray:
+    """Return another image for each of ``count``, every one once: a random cycle through all.
+
+    Raises
+    ------
+    ConfigError
+        If there is no other image.
+    """
+    if count < 2:
+        raise ConfigError(
+            "embedding.field is 'shuffled', which needs scores of another image, but the set holds "
+            "one: raise image_sets.*.n_images to 2 at least."
+        )
+    cycle = rng.permutation(count)
+    others = np.empty(count, dtype=np.int64)
+    others[cycle] = np.roll(cycle, -1)
+    return others
+
+
+def random_phases(fields: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a random field with the Fourier amplitudes of ``fields``, so with their size too.
+
+    Every wave of the discrete Fourier transform is shifted by a phase drawn for it, the same one in
+    all of ``fields``: components, times and channels stay related as they were (one is still the
+    derivative of the other where it was). The mean keeps its value.
+
+    Parameters
+    ----------
+    fields : ndarray, shape (..., H, W)
+        Fields of one image, real.
+    rng : Generator
+        Of the phases.
+    """
+    height, width = fields.shape[-2:]
+    # the transform of real noise: its phases are uniform and symmetric as a real field needs them
+    noise = np.fft.rfft2(rng.standard_normal((height, width)))
+    shift = noise / np.abs(noise)
+    shift[0, 0] = 1.0
+    shifted = np.fft.rfft2(fields.astype(np.float64)) * shift
+    return np.fft.irfft2(shifted, s=(height, width)).astype(fields.dtype)
 
 
 def _combined(vector: np.ndarray, variant: str) -> np.ndarray:

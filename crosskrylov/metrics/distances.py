@@ -5,6 +5,9 @@ from scipy import linalg
 
 from crosskrylov.errors import DataError, ShapeError
 
+#: Rows of a kernel matrix that are in memory at once.
+_ROWS = 1024
+
 
 def _check(features, reference, minimum: int, what: str) -> tuple[np.ndarray, np.ndarray]:
     x, y = (np.asarray(a, dtype=np.float64) for a in (features, reference))
@@ -70,11 +73,14 @@ def kernel_distance(features, reference) -> float:
     """
     x, y = _check(features, reference, 2, "A kernel distance")
 
-    def kernel(a, b):
-        return (a @ b.T / a.shape[1] + 1) ** 3
+    def kernel_sum(a, b):
+        """Sum over all pairs, in blocks of rows: thousands of images make a large matrix."""
+        blocks = (a[k : k + _ROWS] for k in range(0, len(a), _ROWS))
+        return sum(((block @ b.T / a.shape[1] + 1) ** 3).sum() for block in blocks)
 
     def mean_off_diagonal(a):
-        k = kernel(a, a)
-        return (k.sum() - np.trace(k)) / (len(a) * (len(a) - 1))
+        diagonal = (((a * a).sum(1) / a.shape[1] + 1) ** 3).sum()
+        return (kernel_sum(a, a) - diagonal) / (len(a) * (len(a) - 1))
 
-    return float(mean_off_diagonal(x) + mean_off_diagonal(y) - 2 * kernel(x, y).mean())
+    between = kernel_sum(x, y) / (len(x) * len(y))
+    return float(mean_off_diagonal(x) + mean_off_diagonal(y) - 2 * between)

@@ -5,6 +5,10 @@ seed, on scikit-learn's 1,797 digits of 8 x 8 pixels; other sizes are reduced to
 ``haar``: a fixed transform for photographs. In luma and two colour differences: logarithms of the
 mean magnitude of three levels of Haar wavelet coefficients in three orientations, and block
 means (4 x 4 of luma, 2 x 2 of the colour differences).
+``random_conv``: 224 features of three convolutions with fixed random weights, for digits and
+photographs alike. Nothing was trained for them, so that they favour neither a data set nor a model
+trained on it; they are more than 48, so that a model can miss in more directions, and few enough
+that the covariance of some 800 images has full rank.
 """
 
 import warnings
@@ -15,6 +19,11 @@ import numpy as np
 from crosskrylov.errors import ConfigError, ShapeError
 
 _HIDDEN = (128, 48)
+#: Channels of the random convolutions, and the seed of their weights.
+_RANDOM_CHANNELS = (16, 32, 32)
+_RANDOM_SEED = 20240
+#: Images that go through the convolutions at once.
+_BATCH = 500
 
 
 def extract_features(name: str, images: np.ndarray) -> np.ndarray:
@@ -22,7 +31,7 @@ def extract_features(name: str, images: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    name : {"digit_classifier", "haar"}
+    name : {"digit_classifier", "haar", "random_conv"}
         Which features.
     images : ndarray, shape (N, C, H, W)
         Images in [0, 1].
@@ -98,5 +107,48 @@ def _haar_features(images: np.ndarray, levels: int = 3) -> np.ndarray:
     return np.concatenate(parts, axis=1)
 
 
+@lru_cache(maxsize=1)
+def _random_filters() -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return weights (out, in, 3, 3) and biases (out,) of every convolution; variance is kept."""
+    rng = np.random.default_rng(_RANDOM_SEED)
+    filters, inputs = [], 3
+    for outputs in _RANDOM_CHANNELS:
+        scale = np.sqrt(2 / (9 * inputs))
+        weights = scale * rng.standard_normal((outputs, inputs, 3, 3))
+        filters.append((weights, 0.1 * rng.standard_normal(outputs)))
+        inputs = outputs
+    return filters
+
+
+def _random_features(images: np.ndarray) -> np.ndarray:
+    parts = [_random_batch(images[k : k + _BATCH]) for k in range(0, len(images), _BATCH)]
+    return np.concatenate(parts)
+
+
+def _random_batch(images: np.ndarray) -> np.ndarray:
+    """Mean and standard deviation of each channel of two stages, quadrant means of the third."""
+    import torch
+    from torch.nn import functional
+
+    x = torch.as_tensor(images * 2 - 1).float().expand(-1, 3, -1, -1)
+    parts = []
+    for k, (weights, biases) in enumerate(_random_filters()):
+        if k:
+            x = functional.avg_pool2d(x, 2)
+        padded = functional.pad(x, (1, 1, 1, 1), mode="replicate")
+        weights, biases = (torch.as_tensor(a).float() for a in (weights, biases))
+        x = functional.conv2d(padded, weights, biases).relu()
+        maps = x.double().numpy()
+        if k < len(_RANDOM_CHANNELS) - 1:
+            parts += [maps.mean(axis=(2, 3)), maps.std(axis=(2, 3))]
+        else:
+            parts.append(_block_means(maps, 2).reshape(len(maps), -1))
+    return np.concatenate(parts, axis=1)
+
+
 #: Feature extractors by name.
-FEATURES = {"digit_classifier": _digit_features, "haar": _haar_features}
+FEATURES = {
+    "digit_classifier": _digit_features,
+    "haar": _haar_features,
+    "random_conv": _random_features,
+}

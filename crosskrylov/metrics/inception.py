@@ -75,6 +75,19 @@ def load_weights(path: str | Path, *, download: bool, sha256: str) -> dict[str, 
     return weights
 
 
+def metric_names(sha256: str) -> tuple[str, str]:
+    """Return what distances on these weights are called: FID and KID for the published file only.
+
+    Parameters
+    ----------
+    sha256 : str
+        Digest that the file was checked against.
+    """
+    if sha256.lower() == WEIGHTS_SHA256:
+        return "fid", "kid"
+    return tuple(f"{kind}_inception_{sha256[:8].lower()}" for kind in ("frechet", "kernel"))
+
+
 class InceptionFeatures:
     """2,048 pooled features of torch-fidelity's Inception-v3.
 

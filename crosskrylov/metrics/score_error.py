@@ -1,10 +1,16 @@
-"""Error of a trained score against the exact score of the noised data set."""
+"""Error of a trained score against the exact score of the noised data set, by noise level."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from crosskrylov.learning.objectives.mixture import mixture_noise
+from crosskrylov.learning.sampling.model import NoiseModel
 from crosskrylov.learning.schedule import NoiseLevels
+
+#: Two sigmas that differ by less than this, relatively, are the same level.
+_SAME = 1e-9
 
 
 @torch.no_grad()
@@ -12,16 +18,16 @@ def score_matching_error(
     network: torch.nn.Module,
     images: torch.Tensor,
     levels: NoiseLevels,
+    sigmas: Sequence[float],
     *,
-    n_levels: int = 10,
     n_draws: int = 64,
     seed: int = 0,
-) -> dict[float, float]:
-    """Return E || eps - E[z | x_t] ||^2 per pixel at several noise levels.
+) -> list[dict[str, float | None]]:
+    """Return the error of the predicted noise at given noise levels (Eq. 31).
 
-    The exact score is minus E[z | x_t] / noise, so this is the score-matching error times the
-    squared noise: comparable between levels and free of the part of the loss that no network can
-    remove.
+    The exact score is minus E[z | x] / sigma, so that this is the score's mean square error times
+    sigma squared, free of the part of the loss that no network can remove. What is drawn depends
+    on ``sigmas`` and ``seed`` alone: networks with different schedules get the same noised images.
 
     Parameters
     ----------
@@ -31,8 +37,9 @@ def score_matching_error(
         Training images in [-1, 1].
     levels : NoiseLevels
         Schedule of the network.
-    n_levels : int
-        Levels, evenly spaced over the schedule.
+    sigmas : sequence of float
+        Noise levels relative to images in [-1, 1]; between two levels of the schedule the network
+        is asked at a fractional one, log sigma interpolated linearly.
     n_draws : int
         Noised images per level.
     seed : int
@@ -40,20 +47,34 @@ def score_matching_error(
 
     Returns
     -------
-    dict of float to float
-        sigma (relative to images in [-1, 1]) to error.
+    list of dict
+        For every sigma: ``sigma``, ``error`` (mean square per pixel, of the noise, whose own is
+        one) and ``error_normalised`` (over the mean square of E[z | x] on the same draws: the
+        relative mean square error of the score). Both are None outside the schedule, where the
+        network was never trained.
     """
     device = next(network.parameters()).device
     images = images.to(device)
+    model = NoiseModel(network, levels, clip=False)
     generator = torch.Generator().manual_seed(seed)
-    errors = {}
-    for level in np.linspace(0, len(levels) - 1, n_levels).round().astype(int):
+    first, last = levels.sigmas[[0, -1]]
+    rows = []
+    for sigma in map(float, sigmas):
         index = torch.randint(len(images), (n_draws,), generator=generator).to(device)
         z = torch.randn((n_draws, *images.shape[1:]), generator=generator).to(device)
-        t = torch.full((n_draws,), int(level), device=device)
-        signal, noise = levels.signal_and_noise(t)
-        x = (signal * images[index] + noise * z).contiguous(memory_format=torch.channels_last)
+        row: dict[str, float | None] = {"sigma": sigma, "error": None, "error_normalised": None}
+        rows.append(row)
+        if not first * (1 - _SAME) <= sigma <= last * (1 + _SAME):
+            continue
+        signal = torch.full((n_draws, 1, 1, 1), 1 / np.sqrt(1 + sigma**2), device=device)
+        noise = sigma * signal
+        x = signal * images[index] + noise * z
         exact = mixture_noise(x, images, signal, noise)
-        gap = network(x, t).sample.float() - exact
-        errors[float(levels.sigmas[level])] = float(gap.square().mean())
-    return errors
+        error = float((model.at_level(x, model.level_of(sigma)) - exact).square().mean())
+        row |= {"error": error, "error_normalised": error / float(exact.square().mean())}
+    return rows
+
+
+def sigma_grid(sigma_min: float, sigma_max: float, levels: int) -> list[float]:
+    """Return ``levels`` noise levels, geometric from ``sigma_min`` to ``sigma_max``."""
+    return [float(f"{sigma:.6g}") for sigma in np.geomspace(sigma_min, sigma_max, levels)]

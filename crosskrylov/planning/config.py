@@ -35,7 +35,9 @@ _SECTIONS_ON_SETS = (
     ("training", "budget"),
     ("training", "ablation", "single_image"),
     ("training", "ablation", "budget"),
+    ("training", "learning_rates"),
     ("training", "samplers"),
+    ("training", "quality"),
 )
 
 #: The schema, which comes with the package.
@@ -298,14 +300,14 @@ def _switch_off_unwritten(config: dict) -> None:
 def _name_all_sets(config: dict) -> None:
     """Write the names of all image sets where a section says null, in place.
 
-    The samplers' models are those that training.budget trains, so that all are its sets.
+    What judges models judges those that training.budget trains, so that all are its sets.
     """
     for path in _SECTIONS_ON_SETS:
         section = config
         for key in path:
             section = section[key]
         if section["image_sets"] is None:
-            trained = path[-1] == "samplers"
+            trained = path in (("training", "samplers"), ("training", "quality"))
             sets = config["training"]["budget"]["image_sets"] if trained else config["image_sets"]
             section["image_sets"] = list(sets)
 

@@ -24,10 +24,10 @@ from crosskrylov.planning.fingerprints import (
     study_steps,
     training_steps,
 )
-from crosskrylov.planning.runs import equation, runs
+from crosskrylov.planning.runs import equation, image_set, runs
 from crosskrylov.planning.samplers import sampler_files, samplers_of
 from crosskrylov.planning.solvers import baseline_solver
-from crosskrylov.planning.sources import frechet_features
+from crosskrylov.planning.sources import frechet_features, source_file
 from crosskrylov.planning.studies import (
     StudyRule,
     studies_on,
@@ -182,78 +182,104 @@ def _study_steps(config: Mapping, rule: StudyRule, at: SimpleNamespace) -> list[
 
 def training_runs(config: Mapping) -> list[PlannedRun]:
     """Return every training run, every comparison of samplers and every calibration."""
-    calibrated = config["training"]["single_image"]["image_sets"]
-    return [
-        PlannedRun(
-            training.CALIBRATION.format(images=images),
-            partial(_calibration_steps, config, images),
-        )
-        for images in calibrated
-    ] + [
-        PlannedRun(
-            path,
-            partial(_training_steps, config, experiment, *_run_of(path)),
-            beside=() if experiment == "samplers" else ("curve.tsv",),
-        )
-        for experiment in training.EXPERIMENTS
-        for path in training.results_of(config, experiment)
-    ]
+    return (
+        [
+            PlannedRun(path, partial(_calibration_steps, config, *Path(path).parts[-2:]))
+            for path in training.calibrations(config)
+        ]
+        + [
+            PlannedRun(
+                path,
+                partial(_training_steps, config, **training.run_of(path)),
+                beside=() if training.judges(experiment) else ("curve.tsv",),
+            )
+            for experiment in training.EXPERIMENTS
+            for path in training.results_of(config, experiment)
+        ]
+        + [
+            PlannedRun(path, partial(_floor_steps, config, **training.run_of(path)))
+            for path in training.floors_of(config)
+        ]
+    )
 
 
-def _calibration_steps(config: Mapping, images: str) -> list[Step]:
-    given = training.calibration_params(config, images) | {"equation": equation(config, images)}
-    files = tuple(training.calibration_files(config))
+def _floor_steps(
+    config: Mapping, experiment: str, images: str, model: str, seed: str
+) -> list[Step]:
+    given = {
+        "run": training.run_columns(config, experiment, images, model, seed),
+        "options": training.floor_options(config),
+    }
+    own = [_held_out_step(config, images, int(seed)), Step("judge_real_images.py", given)]
+    return training_steps(config, images, int(seed), own)
+
+
+def _held_out_step(config: Mapping, images: str, seed: int) -> Step:
+    most = config["training"]["quality"]["held_out"]
+    given = {"image_set": image_set(config, images), "seed": seed, "most": most}
+    return Step("hold_out_images.py", given, (source_file(config, images),))
+
+
+def _calibration_steps(config: Mapping, images: str, file: str) -> list[Step]:
+    together = Path(file).stem.removeprefix("together")
+    given = training.calibration_params(config, images, together)
+    given |= {"equation": equation(config, images)}
+    files = tuple(training.calibration_files(config, images))
     own = Step("calibrate_training.py", given, files)
     return training_steps(config, images, given["seed"], [own])
 
 
-def _run_of(path: str) -> tuple[str, str, int]:
-    """Return image set, model and random seed of a training's result."""
-    *_, images, model, seed, _ = Path(path).parts
-    return images, model, int(seed.removeprefix("seed"))
-
-
 def _training_steps(
-    config: Mapping, experiment: str, images: str, model: str, seed: int
+    config: Mapping, experiment: str, images: str, model: str, seed: str, image: str | None = None
 ) -> list[Step]:
+    run = {"images": images, "model": model, "seed": seed}
     if experiment == "samplers":
         # of the trained network only: not of its samples and their evaluation
-        before = _training_steps(config, "budget", images, model, seed)[:-2]
-        return [
-            *before,
-            _training_step(config, "compare_samplers", experiment, images, model, seed),
-        ]
+        before = _training_steps(config, "budget", **run)[:-2]
+        return [*before, _training_step(config, "compare_samplers", experiment, **run)]
+    if training.base_experiment(experiment) == "quality":
+        before = _training_steps(config, training.training_of(experiment), **run)[:-2]
+        judged = _training_step(config, "judge_quality", experiment, **run)
+        return [*before, _held_out_step(config, images, int(seed)), judged]
     scripts = {
         "single_image": ("train_single_image", "denoise", "evaluate_single_image"),
         "budget": ("train_budget", "sample", "evaluate_budget"),
     }[training.base_experiment(experiment)]
-    if experiment == "ablation_single_image":
+    if "denoise" in scripts and not training.is_shown(experiment):
         scripts = (scripts[0], scripts[2])  # it shows no denoised images
     embedding = None
-    if training.embedded_images(config, experiment, images, model, str(seed)):
+    if training.embedded_images(config, experiment, images, model, seed):
         variant = training.variant_of(config, experiment, model)
         embedding = training.embedding_section(config, variant)
-    own = [_training_step(config, name, experiment, images, model, seed) for name in scripts]
+    own = [_training_step(config, name, experiment, image=image, **run) for name in scripts]
     before = []
-    if training.method_result(config, experiment, images, model, str(seed)):
-        before = _training_steps(config, experiment, images, training.ablated_model(False), seed)
-    return [*before, *training_steps(config, images, seed, own, embedding)]
+    if image and training.method_result(config, experiment, images, model, image, seed):
+        method = run | {"model": training.ablated_model(False), "image": image}
+        before = _training_steps(config, experiment, **method)
+    return [*before, *training_steps(config, images, int(seed), own, embedding)]
 
 
 def _training_step(
-    config: Mapping, script: str, experiment: str, images: str, model: str, seed: int
+    config: Mapping,
+    script: str,
+    experiment: str,
+    images: str,
+    model: str,
+    seed: str,
+    image: str | None = None,
 ) -> Step:
     """Return one step of a training run, with what its rule in train.smk or evaluate.smk gets."""
-    folder = training.RUN.format(experiment=experiment, images=images, model=model, seed=seed)
-    section = training.training_section(config, experiment, model)
+    run = {"experiment": experiment, "images": images, "model": model, "image": image, "seed": seed}
+    folder = training.run_folder(experiment).format(**run)
+    section = training.training_section(config, experiment, model, image)
     values = {
         "objective": lambda: training.trained_model(config, experiment, model),
         "training": lambda: section,
         "final_time": lambda: config["equation"]["final_time"],
-        "run": lambda: training.run_columns(config, experiment, images, model, str(seed)),
-        "stop_multiples": lambda: training.stop_multiples(config, experiment, images, model),
+        "run": lambda: training.run_columns(config, **run),
+        "stop_multiples": lambda: training.stop_multiples(config, experiment, images, model, image),
         "targets": lambda: training.targets_of(config, experiment, model),
-        "n_images": lambda: len(config["training"]["single_image"]["images"]),
+        "n_images": lambda: len(training.image_indices(image)),
         "sampler": lambda: config["training"]["budget"]["sampler"],
         "features": lambda: frechet_features(config, images),
         "metrics": lambda: config["metrics"],
@@ -280,6 +306,7 @@ TRAINING_PARAMETERS = {
     "sample": "objective training",
     "evaluate_budget": "run objective sampler features training metrics",
     "compare_samplers": "run objective features training metrics",
+    "judge_quality": "run objective training metrics",
 }
 
 

@@ -27,11 +27,18 @@ def check_samplers(config: Mapping) -> None:
     budget, compared = training["budget"], training["samplers"]
     key = "training.budget.sampler"
     _check_fewest(_choice(budget["sampler"], key), [budget["function_evaluations"]], key)
+    final = training["quality"]
+    _check_list(compared["samplers"], compared["function_evaluations"], "training.samplers")
+    _check_list(final["samplers"], [final["function_evaluations"]], "training.quality")
+
+
+def _check_list(samplers: Iterable[str | Mapping], evaluations: Iterable[int], section: str):
+    """Raise if a section's sampler cannot be used, or if two have one name."""
     labels = set()
-    for i, given in enumerate(compared["samplers"]):
-        key = f"training.samplers.samplers[{i}]"
+    for i, given in enumerate(samplers):
+        key = f"{section}.samplers[{i}]"
         choice = _choice(given, key)
-        _check_fewest(choice, compared["function_evaluations"], key)
+        _check_fewest(choice, evaluations, key)
         label = choice.label
         if label in labels:
             raise ConfigError(
@@ -72,7 +79,8 @@ def samplers_of(config: Mapping, script: str) -> list[str | Mapping]:
         return [DENOISING_SAMPLER]
     if script in ("train_budget", "sample"):
         return [training["budget"]["sampler"]]
-    return training["samplers"]["samplers"] if script == "compare_samplers" else []
+    compared = {"compare_samplers": "samplers", "judge_quality": "quality"}
+    return training[compared[script]]["samplers"] if script in compared else []
 
 
 def sampler_files(names: Iterable[str | Mapping]) -> list[Path]:

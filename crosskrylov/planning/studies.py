@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from crosskrylov.errors import ConfigError
+from crosskrylov.learning.objectives.index import model_entry
 from crosskrylov.learning.sampling.registry import sampler_names
 from crosskrylov.planning.dependencies import FOLDER
 from crosskrylov.planning.runs import expand_runs, run_labels, runs
@@ -263,7 +264,8 @@ def _solver_entries(config: Mapping, study: Study, wildcards: Any) -> list[Mappi
 def _files(config: Mapping, study: Study, wildcards: Any) -> list[Path]:
     readers = [module_file(READERS[need]) for need in study.needs if need in READERS]
     solvers = solver_files(_solver_entries(config, study, wildcards))
-    return [study.file, *readers, *solvers, *_sampler_files(config, study)]
+    samplers, objectives = _sampler_files(config, study), _objective_files(config, study)
+    return [study.file, *readers, *solvers, *samplers, *objectives]
 
 
 def _sampler_files(config: Mapping, study: Study) -> list[Path]:
@@ -272,6 +274,15 @@ def _sampler_files(config: Mapping, study: Study) -> list[Path]:
     return sampler_files(
         given for named in lists for given in (sampler_names() if named is None else named)
     )
+
+
+def _objective_files(config: Mapping, study: Study) -> list[Path]:
+    """Return the modules of the training objectives that a study's section lists."""
+    key = study.objectives_from
+    listed = section(config, study.name).get(key) if key else ()
+    names = {given if isinstance(given, str) else given["model"] for given in listed}
+    place = f"studies.{study.name}.{key}"
+    return sorted({model_entry(name, "study", place).file for name in names})
 
 
 def _solver(config: Mapping, wildcards: Any) -> dict[str, Any]:

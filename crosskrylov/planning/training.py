@@ -17,27 +17,53 @@ from crosskrylov.learning.objectives.index import (
     model_entry,
     registered_models,
 )
+from crosskrylov.metrics.names import REAL
 from crosskrylov.planning.publishing import is_published
 from crosskrylov.planning.runs import expand_runs, runs
 from crosskrylov.reporting.tables.published import claimed_ratios
 
-#: Folder of one training run.
+#: Folder of one training run: on a whole image set, and on some of its images.
 RUN = "results/training/{experiment}/{images}/{model}/seed{seed}/"
+RUN_ON_IMAGES = "results/training/{experiment}/{images}/{model}/image{image}/seed{seed}/"
 
-#: Seconds per step of the single-image models, measured apart from training.
-CALIBRATION = "results/training/calibration/{images}.tsv"
+#: Seconds per step of the single-image models, measured apart from training, for batches of the
+#: embedded steps of {together} images.
+CALIBRATION = "results/training/calibration/{images}/together{together}.tsv"
 
 #: What trains or judges networks; an ablation uses the settings of the experiment that it names.
-EXPERIMENTS = ("single_image", "budget", "ablation_single_image", "ablation_budget", "samplers")
+EXPERIMENTS = (
+    *("single_image", "budget", "ablation_single_image", "ablation_budget"),
+    *("learning_rates", "samplers", "quality", "ablation_quality"),
+)
+
+#: The ablations that train, and are compared in the ablation's table.
+ABLATIONS = ("ablation_single_image", "ablation_budget")
+
+#: What judges the networks of the budget experiment, and trains none.
+JUDGING = ("samplers", "quality")
+
+#: The sweep of learning rates; its models are those of the single images, each with a rate.
+SWEEP = "learning_rates"
 
 #: Keys of an experiment's section that say which runs there are, not what a run does; of
-#: ``stop_at_ratio`` a run gets what follows for it, see `stop_multiples`.
-LISTING_KEYS = ("image_sets", "models", "variants", "stop_at_ratio")
+#: ``stop_at_ratio`` and ``learning_rates`` a run gets what follows for it, see `stop_multiples` and
+#: `learning_rate`.
+LISTING_KEYS = (
+    *("image_sets", "images", "models", "variants"),
+    *("stop_at_ratio", "learning_rates"),
+)
 
-#: Keys of ``training.single_image`` that a step depends on.
-STEP_KEYS = ("images", "images_per_batch", "noise", "threads")
+#: Keys of ``training.single_image`` that a step depends on, beside the images.
+STEP_KEYS = (
+    *("images_per_batch", "noise", "threads"),
+    *("start_noise", "denoising_steps"),  # which levels a restricted model is trained on
+)
 
 _ABLATION = "ablation_"
+_FOLDER = re.compile(
+    r"results/training/(?P<experiment>[^/]+)/(?P<images>[^/]+)/(?P<model>[^/]+)"
+    r"(/image(?P<image>[^/]+))?/seed(?P<seed>[^/]+)/"
+)
 
 
 # --- one run --------------------------------------------------------------------------------------
@@ -50,7 +76,46 @@ def is_ablation(experiment: str) -> bool:
 
 def base_experiment(experiment: str) -> str:
     """Return the experiment whose settings a run uses: that without ``ablation_`` before it."""
-    return experiment.removeprefix(_ABLATION)
+    return "single_image" if experiment == SWEEP else experiment.removeprefix(_ABLATION)
+
+
+def is_shown(experiment: str) -> bool:
+    """Return whether the pictures of an experiment's runs are shown, not only their numbers."""
+    return experiment in ("single_image", "budget")
+
+
+def run_folder(experiment: str) -> str:
+    """Return the pattern of the folders of an experiment's runs."""
+    return RUN_ON_IMAGES if base_experiment(experiment) == "single_image" else RUN
+
+
+def run_of(path: str) -> dict[str, str]:
+    """Return what the path of a run's file says of it: experiment, images, model, seed, image.
+
+    Runs on a whole image set have no ``image``.
+    """
+    return {key: value for key, value in _FOLDER.match(path).groupdict().items() if value}
+
+
+def image_groups(config: Mapping, experiment: str = "single_image") -> list[str]:
+    """Return the images of every single-image run; those trained on together joined by a plus.
+
+    An ablation is run on those of the main experiment, the sweep of learning rates on its own.
+    """
+    section = SWEEP if experiment == SWEEP else "single_image"
+    entries = config["training"][section]["images"]
+    return ["+".join(map(str, [entry] if isinstance(entry, int) else entry)) for entry in entries]
+
+
+def image_indices(image: str) -> list[int]:
+    """Return the indices of a run's images from their name, see `image_groups`."""
+    return [int(index) for index in image.split("+")]
+
+
+def images_in_batch(config: Mapping, image: str) -> int:
+    """Return how many of a run's images have their embedded steps in one batch."""
+    most = config["training"]["single_image"]["images_per_batch"]
+    return min(most, len(image_indices(image)))
 
 
 def variant_of(config: Mapping, experiment: str, model: str) -> Mapping:
@@ -66,10 +131,22 @@ def ablated_model(scaled: bool) -> str:
 
 
 def trained_model(config: Mapping, experiment: str, model: str) -> str:
-    """Return the model that is trained under the name ``model``, which may be a variant."""
+    """Return the model that is trained under the name ``model``.
+
+    That may be a variant of the ablation, or a model with a learning rate of the sweep.
+    """
+    if experiment == SWEEP:
+        return _swept(model)[0]
     if not is_ablation(experiment):
         return model
-    return ablated_model(variant_of(config, experiment, model)["scaled"])
+    variant = variant_of(config, experiment, model)
+    return variant["model"] or ablated_model(variant["scaled"])
+
+
+def _swept(model: str) -> tuple[str, float]:
+    """Return the model and the learning rate of a run of the sweep: of "ddpm-0.001"."""
+    name, _, rate = model.partition("-")
+    return name, float(rate)
 
 
 def model_file(config: Mapping, experiment: str, model: str) -> Path:
@@ -81,27 +158,63 @@ def _declaration(config: Mapping, experiment: str, model: str) -> Model:
     """Return what the model that is trained under the name ``model`` says of itself."""
     base = base_experiment(experiment)
     name = trained_model(config, experiment, model)
-    return model_entry(name, "budget" if base == "samplers" else base, key="The target")
+    return model_entry(name, "budget" if base in JUDGING else base, key="The target")
 
 
-def training_section(config: Mapping, experiment: str, model: str) -> dict:
-    """Return the section ``training``, reduced to what a run uses, with an ablation's changes."""
+def judges(experiment: str) -> bool:
+    """Return whether an experiment judges networks and trains none."""
+    return base_experiment(experiment) in JUDGING
+
+
+def training_of(experiment: str) -> str:
+    """Return the experiment that trains the networks which ``experiment`` judges."""
+    return "ablation_budget" if is_ablation(experiment) else "budget"
+
+
+def training_section(
+    config: Mapping, experiment: str, model: str, image: str | None = None
+) -> dict:
+    """Return the section ``training``, reduced to what a run uses, with an ablation's changes.
+
+    ``single_image.images`` are then the indices of the images of this run, which are trained on
+    together.
+    """
     section = config["training"]
-    nested = ("single_image", "budget", "ablation", "samplers", "calibration")
+    nested = ("single_image", "budget", "ablation", "samplers", "calibration", "quality", SWEEP)
     reduced = {key: value for key, value in section.items() if key not in nested}
     name = base_experiment(experiment)
-    parts = ("budget", "samplers") if name in ("budget", "samplers") else (name,)
+    parts = (name,)
+    if name in ("budget", *JUDGING):
+        parts = ("budget", "samplers", *(("quality",) if name == "quality" else ()))
     for part in parts:
         reduced[part] = {k: v for k, v in section[part].items() if k not in LISTING_KEYS}
-    if name == "budget":  # of the samplers' section it needs the settings, not what is compared
+    if name in ("budget", "quality"):  # of samplers they need the settings, not what is compared
         for key in ("samplers", "function_evaluations"):
             del reduced["samplers"][key]
+    reduced["learning_rate"] = learning_rate(config, experiment, model)
+    if image is not None:
+        reduced[name]["images"] = image_indices(image)
     if is_ablation(experiment) and name == "single_image":
         noise = variant_of(config, experiment, model)["noise"]
-        reduced[name]["targets"] = [section["ablation"]["target"]]
-        reduced[name]["metrics"] = ["ssim"]
+        own = section["ablation"][name]
+        reduced[name]["targets"] = own["targets"] or [section["ablation"]["target"]]
+        reduced[name]["metrics"] = own["metrics"]
         reduced[name]["noise"] = noise or reduced[name]["noise"]
+    if experiment == SWEEP:
+        reduced[name]["targets"] = [section[SWEEP]["target"]]
+        reduced[name]["metrics"] = [section[SWEEP]["judged_by"]]
     return reduced
+
+
+def learning_rate(config: Mapping, experiment: str, model: str) -> float:
+    """Return the learning rate of a run: on single images that of the model's family, if any."""
+    if experiment == SWEEP:
+        return _swept(model)[1]
+    rates = {}
+    if base_experiment(experiment) == "single_image":
+        rates = config["training"]["single_image"]["learning_rates"]
+    family = _declaration(config, experiment, model).family
+    return rates.get(family, config["training"]["learning_rate"])
 
 
 def targets_of(config: Mapping, experiment: str, model: str) -> list[float]:
@@ -109,25 +222,30 @@ def targets_of(config: Mapping, experiment: str, model: str) -> list[float]:
     return training_section(config, experiment, model)["single_image"]["targets"]
 
 
-def run_columns(config: Mapping, experiment: str, images: str, model: str, seed: str) -> dict:
+def run_columns(
+    config: Mapping, experiment: str, images: str, model: str, seed: str, image: str | None = None
+) -> dict:
     """Return the columns that identify a run in every table, and its learning rate.
 
-    A run on single images says which, those that are trained on together joined by a plus.
+    A run on single images says which, those that are trained on together joined by a plus, and how
+    many of them make a batch, on which the seconds of a step depend.
     """
     columns = {
         "experiment": experiment,
         "dataset": images,
         "image_size": config["image_sets"][images]["image_size"],
-        "model": model,
+        "model": trained_model(config, experiment, model) if experiment == SWEEP else model,
         "seed": int(seed),
         "learning_rate": training_section(config, experiment, model)["learning_rate"],
     }
-    if base_experiment(experiment) == "single_image":
-        columns["image"] = "+".join(map(str, config["training"]["single_image"]["images"]))
+    if image is not None:
+        columns |= {"image": image, "images_per_batch": images_in_batch(config, image)}
     return columns
 
 
-def stop_multiples(config: Mapping, experiment: str, images: str, model: str) -> list[list[float]]:
+def stop_multiples(
+    config: Mapping, experiment: str, images: str, model: str, image: str
+) -> list[list[float]]:
     """Return the multiples of the method's time at which a baseline's run may stop, by target.
 
     They are ``stop_at_ratio`` times the published ratios, of the targets that have one.
@@ -141,17 +259,19 @@ def stop_multiples(config: Mapping, experiment: str, images: str, model: str) ->
     ):
         return []
     size = config["image_sets"][images]["image_size"]
-    ratios = claimed_ratios(model, size, len(section["images"]))
+    ratios = claimed_ratios(model, size, len(image_indices(image)))
     return [[target, stop * ratios[target]] for target in section["targets"] if target in ratios]
 
 
 def method_result(
-    config: Mapping, experiment: str, images: str, model: str, seed: str
+    config: Mapping, experiment: str, images: str, model: str, image: str, seed: str
 ) -> dict[str, str]:
     """Return the result that a bounded run is compared with, as named input; none for most runs."""
-    if not stop_multiples(config, experiment, images, model):
+    if not stop_multiples(config, experiment, images, model, image):
         return {}
-    folder = RUN.format(experiment=experiment, images=images, model=ablated_model(False), seed=seed)
+    folder = RUN_ON_IMAGES.format(
+        experiment=experiment, images=images, model=ablated_model(False), image=image, seed=seed
+    )
     return {"method": f"{folder}result.json"}
 
 
@@ -159,9 +279,53 @@ def method_result(
 
 
 def calibrations(config: Mapping) -> list[str]:
-    """Return the files of the calibrated image sets."""
-    sets = config["training"]["single_image"]["image_sets"]
-    return [CALIBRATION.format(images=images) for images in sets]
+    """Return the files of the calibrated image sets: one for every size of a batch."""
+    pairs = {
+        (name, images_in_batch(config, image))
+        for experiment in _TIMED
+        for name in _timed_section(config, experiment)["image_sets"]
+        if _timed_models(config, experiment)
+        for image in image_groups(config, experiment)
+    }
+    order = list(config["image_sets"])
+    return [
+        CALIBRATION.format(images=name, together=size)
+        for name, size in sorted(pairs, key=lambda pair: (order.index(pair[0]), pair[1]))
+    ]
+
+
+#: Experiments whose times to target are steps times calibrated seconds.
+_TIMED = ("single_image", "ablation_single_image", SWEEP)
+
+
+def _timed_section(config: Mapping, experiment: str) -> Mapping:
+    """Return the section that says on which image sets a timed experiment runs."""
+    training = config["training"]
+    if is_ablation(experiment):
+        return training["ablation"][base_experiment(experiment)]
+    return training[experiment]
+
+
+def _timed_models(config: Mapping, experiment: str) -> list[str]:
+    """Return the models that a timed experiment trains, each once."""
+    section = _timed_section(config, experiment)
+    names = variants_run(config, "single_image") if is_ablation(experiment) else section["models"]
+    trained = [
+        trained_model(config, experiment, name) if is_ablation(experiment) else name
+        for name in names
+    ]
+    return list(dict.fromkeys(trained))
+
+
+def _calibrated_models(config: Mapping, images: str) -> list[str]:
+    """Return the models whose steps are timed on an image set: all that are trained on it."""
+    models = [
+        model
+        for experiment in _TIMED
+        if images in _timed_section(config, experiment)["image_sets"]
+        for model in _timed_models(config, experiment)
+    ]
+    return list(dict.fromkeys(models))
 
 
 def calibration_images(config: Mapping, images: str) -> str:
@@ -170,19 +334,24 @@ def calibration_images(config: Mapping, images: str) -> str:
     return f"results/{images}/seed{seed}/images.npz"
 
 
-def calibration_params(config: Mapping, images: str) -> dict[str, Any]:
-    """Return the parameters of a calibration, but for the equation."""
+def calibration_params(config: Mapping, images: str, together: int | str) -> dict[str, Any]:
+    """Return the parameters of a calibration, but for the equation.
+
+    Steps are timed on the first images of the set, as many as a batch has.
+    """
     training = config["training"]
     ((_, seed), *_) = runs(config, [images])
     reduced = {key: value for key, value in training.items() if not isinstance(value, Mapping)}
     single = {key: training["single_image"][key] for key in STEP_KEYS}
+    single["images"] = list(range(int(together)))
     return {
         "run": {
             "experiment": "single_image",
             "dataset": images,
             "image_size": config["image_sets"][images]["image_size"],
+            "images_per_batch": int(together),
         },
-        "models": list(training["single_image"]["models"]),
+        "models": _calibrated_models(config, images),
         "embedded_steps": config["embedding"]["steps"],
         "unet": config["unet"],
         "training": reduced | {"single_image": single, "calibration": training["calibration"]},
@@ -190,9 +359,9 @@ def calibration_params(config: Mapping, images: str) -> dict[str, Any]:
     }
 
 
-def calibration_files(config: Mapping) -> list[Path]:
+def calibration_files(config: Mapping, images: str) -> list[Path]:
     """Return the modules of the models that are calibrated: a library input of the job."""
-    models = config["training"]["single_image"]["models"]
+    models = _calibrated_models(config, images)
     return [_declaration(config, "single_image", model).file for model in models]
 
 
@@ -237,12 +406,14 @@ def embedded_images(
 
 
 def denoised_images(
-    config: Mapping, experiment: str, images: str, model: str, seed: str
+    config: Mapping, experiment: str, images: str, model: str, image: str, seed: str
 ) -> dict[str, str]:
-    """Return the denoised images of a run, as named input; an ablation shows none."""
-    if is_ablation(experiment):
+    """Return the denoised images of a run, as named input; an ablation and a sweep show none."""
+    if not is_shown(experiment):
         return {}
-    folder = RUN.format(experiment=experiment, images=images, model=model, seed=seed)
+    folder = RUN_ON_IMAGES.format(
+        experiment=experiment, images=images, model=model, image=image, seed=seed
+    )
     return {"denoised": f"{folder}denoised.npz"}
 
 
@@ -252,38 +423,70 @@ def denoised_images(
 def results_of(config: Mapping, experiment: str) -> list[str]:
     """Return the results of all runs of an experiment."""
     training = config["training"]
+    if base_experiment(experiment) == "quality":
+        trained = training_of(experiment)
+        return [
+            path.replace(f"/{trained}/", f"/{experiment}/")
+            for path in results_of(config, trained)
+            if run_of(path)["images"] in training["quality"]["image_sets"]
+        ]
     if is_ablation(experiment):
         base = base_experiment(experiment)
-        section, variants = training["ablation"][base], training["ablation"]["variants"]
-        wanted = variants if section["variants"] is None else section["variants"]
-        models = [
-            name for name, variant in variants.items() if name in wanted and _applies(variant, base)
-        ]
+        section, models = training["ablation"][base], variants_run(config, base)
     else:
         section = training[experiment]
         models = section["models"]
-    pattern = f"{RUN}result.json".replace("{experiment}", experiment)
-    return expand_runs(config, pattern, section["image_sets"], model=models)
+    if experiment == SWEEP:
+        models = [f"{model}-{rate:g}" for model in models for rate in section["rates"]]
+    pattern = f"{run_folder(experiment)}result.json".replace("{experiment}", experiment)
+    some = base_experiment(experiment) == "single_image"
+    more = {"image": image_groups(config, experiment)} if some else {}
+    return expand_runs(config, pattern, section["image_sets"], model=models, **more)
+
+
+def floors_of(config: Mapping) -> list[str]:
+    """Return the results of real images, beside those of the experiment quality."""
+    pattern = f"{RUN}result.json".replace("{experiment}", "quality")
+    return expand_runs(config, pattern, config["training"]["quality"]["image_sets"], model=[REAL])
+
+
+def floor_options(config: Mapping) -> dict[str, Any]:
+    """Return what of the section ``training.quality`` the floor of real images depends on."""
+    return {key: config["training"]["quality"][key] for key in ("sizes", "n_samples", "features")}
+
+
+def variants_run(config: Mapping, experiment: str) -> list[str]:
+    """Return the variants of the ablation that are run in an experiment, in their order."""
+    ablation = config["training"]["ablation"]
+    wanted, variants = ablation[experiment]["variants"], ablation["variants"]
+    return [
+        name
+        for name, variant in variants.items()
+        if (wanted is None or name in wanted) and _applies(variant, experiment)
+    ]
 
 
 def _applies(variant: Mapping, experiment: str) -> bool:
     """Return whether a variant changes anything in an experiment.
 
-    lambda and what it scales belong to the single-image loss: a schedule of levels has neither.
+    lambda and what it scales belong to the single-image loss: a schedule of levels has neither. A
+    model of its own may belong to one of the experiments only.
     """
+    if variant["model"] and experiment not in registered_models()[variant["model"]].experiments:
+        return False
     return experiment == "single_image" or not (variant["noise"] or variant["scaled"])
 
 
-def of_first_seed(config: Mapping, experiment: str) -> list[str]:
-    """Return the results of an experiment's runs, of the first random seed of each image set."""
-    first: dict[str, int] = {}
-    for name, seed in runs(config, config["training"][experiment]["image_sets"]):
-        first.setdefault(name, seed)
-    return [
-        path
-        for path in results_of(config, experiment)
-        if _part(path, "seed") == f"seed{first[_part(path, 'images')]}"
-    ]
+def shown_results(config: Mapping) -> list[str]:
+    """Return the single-image results whose pictures are shown: one for each set and model.
+
+    It is that of the first images and the first random seed.
+    """
+    first: dict[tuple, str] = {}
+    for path in results_of(config, "single_image"):
+        run = run_of(path)
+        first.setdefault((run["images"], run["model"]), path)
+    return list(first.values())
 
 
 def ablation_results(config: Mapping) -> list[str]:
@@ -293,13 +496,13 @@ def ablation_results(config: Mapping) -> list[str]:
     variants too (embedding as published, and none): nothing is trained twice.
     """
     ablation = config["training"]["ablation"]
-    variants = [p for name in EXPERIMENTS if is_ablation(name) for p in results_of(config, name)]
+    variants = [p for name in ABLATIONS for p in results_of(config, name)]
     return variants + [
         path
         for name in ("single_image", "budget")
         for path in results_of(config, name)
-        if _part(path, "images") in ablation[name]["image_sets"]
-        and _part(path, "model") in main_variants()
+        if run_of(path)["images"] in ablation[name]["image_sets"]
+        and f"{name}/{run_of(path)['model']}" in _main_controls()
     ]
 
 
@@ -308,11 +511,90 @@ def main_variants() -> dict[str, str]:
     return {name: m.ablation for name, m in registered_models().items() if m.ablation}
 
 
-def _part(path: str, name: str) -> str:
-    """Return the folder of a result's path that stands for ``name``."""
-    where = [part.strip("{}") for part in Path(RUN).parts]
-    where[-1] = "seed"
-    return Path(path).parts[where.index(name)]
+# --- controls -------------------------------------------------------------------------------------
+
+
+def controls(config: Mapping) -> dict[str, dict[str, Any]]:
+    """Return what every run of the ablation is a control of, by experiment and name.
+
+    Returns
+    -------
+    dict
+        By "experiment/name": ``control``, a name that a variant shares with the one that differs
+        by the scaled output alone; ``scaled``; ``model``, what is trained, None where its steps
+        are not those that were timed; ``against``, control and scaled of those that it is compared
+        with. Over a schedule every network predicts the noise: such runs are scaled.
+    """
+    reference = reference_control(config)
+    found = _main_controls()
+    for entry in found.values():
+        entry["against"] = [[reference, entry["scaled"]]]
+    steps = config["embedding"]["steps"]
+    for name, variant in config["training"]["ablation"]["variants"].items():
+        timed = embedding_section(config, variant)["steps"] == steps
+        for base in ("single_image", "budget"):
+            scaled = _is_scaled(config, name, base)
+            others = [
+                [_control_of(config, k), _is_scaled(config, k, base)] for k in variant["against"]
+            ]
+            found[f"{_ABLATION}{base}/{name}"] = {
+                "control": _control_of(config, name),
+                "scaled": scaled,
+                "model": trained_model(config, f"{_ABLATION}{base}", name) if timed else None,
+                "against": others or [[reference, scaled]],
+            }
+    return found
+
+
+def _is_scaled(config: Mapping, name: str, base: str) -> bool:
+    """Return whether the network of a variant has outputs of the size of the noise."""
+    model = registered_models()[trained_model(config, f"{_ABLATION}{base}", name)]
+    return base == "budget" or model.scaled or model.experiments.get(base) is not None
+
+
+def _main_controls() -> dict[str, dict[str, Any]]:
+    """Return the runs of the main experiments that stand for a variant, as `controls` does."""
+    models = registered_models().values()
+    stands_for = [
+        (model, first.ablation)
+        for first in models
+        if first.ablation
+        for model in models
+        if model.is_same_training_as(first) and model.start == first.start
+    ]
+    return {
+        f"{base}/{model.name}": {
+            "control": control,
+            "scaled": model.scaled or base == "budget",
+            "model": model.name,
+        }
+        for model, control in stands_for
+        for base in model.experiments
+    }
+
+
+def _changes(config: Mapping, name: str) -> dict[str, Any]:
+    """Return what a variant changes beside the scaling of the output."""
+    variant = config["training"]["ablation"]["variants"][name]
+    embedding = embedding_section(config, variant)
+    changed = {key: value for key, value in embedding.items() if value != config["embedding"][key]}
+    return changed | {key: variant[key] for key in ("noise", "model") if variant[key]}
+
+
+def _control_of(config: Mapping, name: str) -> str:
+    """Return the name of a variant's control: that of the first one with the same changes."""
+    changes = _changes(config, name)
+    variants = config["training"]["ablation"]["variants"]
+    plain = (other for other, entry in variants.items() if not entry["scaled"])
+    same = next((other for other in plain if _changes(config, other) == changes), None)
+    return same or (name if changes else PUBLISHED)
+
+
+def reference_control(config: Mapping) -> str:
+    """Return the control that changes nothing: a variant if there is one, else the main runs."""
+    variants = config["training"]["ablation"]["variants"]
+    plain = (name for name, entry in variants.items() if not entry["scaled"])
+    return next((name for name in plain if not _changes(config, name)), PUBLISHED)
 
 
 # --- tables and figures ---------------------------------------------------------------------------
@@ -356,25 +638,47 @@ def name_pattern(shown: Mapping[str, Shown], publish: bool = True) -> str:
 def tables(config: Mapping) -> dict[str, Shown]:
     """Return the tables of the training experiments, by name; only those with something in them."""
     single, budget = results_of(config, "single_image"), results_of(config, "budget")
-    found = {}
+    timed = calibrations(config)
+    found = {"seconds_per_step": Shown({"calibrations": timed})} if timed else {}
     if single + budget:
         targets = tuple(name for name in ("single_image", "budget") if results_of(config, name))
         inputs = {"results": single + budget}
         if single:
-            inputs["calibrations"] = calibrations(config)
-            found["seconds_per_step"] = Shown({"calibrations": calibrations(config)})
+            inputs["calibrations"] = timed
+            references = {"against": [*baseline_models(), ablated_model(False)]}
+            found["paired"] = Shown({"training": ["results/tables/training.tsv"]}, references)
         found["training"] = Shown(inputs, {"baselines": baseline_models()}, targets)
     if budget:
-        results = budget + results_of(config, "samplers")
+        results = budget + results_of(config, "samplers") + results_of(config, "ablation_budget")
+        results += final_results(config)
         found["quality"] = Shown({"results": results}, **_GENERATION)
+        scored = budget + results_of(config, "ablation_budget")
+        found["score_error"] = Shown({"results": scored}, **_GENERATION)
     if has_ablation(config):
-        found["ablation"] = Shown({"results": ablation_results(config)}, ablation_options(config))
+        inputs = {"results": ablation_results(config)}
+        found["ablation"] = Shown(inputs, ablation_options(config))
+        inputs = inputs | ({"calibrations": timed} if timed else {})
+        options = {"controls": controls(config)}
+        found["controls"] = found["control_effects"] = Shown(inputs, options)
+    if results_of(config, SWEEP):
+        inputs = {"results": results_of(config, SWEEP)}
+        section = config["training"][SWEEP]
+        options = {"families": {m: registered_models()[m].family for m in section["models"]}}
+        found["learning_rates"] = Shown(inputs | {"calibrations": timed}, options)
+        goal = {"target": section["target"], "metric": section["judged_by"]}
+        found["best_rates"] = Shown(inputs, options | goal)
     return found
+
+
+def final_results(config: Mapping) -> list[str]:
+    """Return the results of everything that is judged by many samples, real images among them."""
+    judged = results_of(config, "quality") + results_of(config, "ablation_quality")
+    return judged + floors_of(config) if judged else []
 
 
 def has_ablation(config: Mapping) -> bool:
     """Return whether any variant of the ablation is run."""
-    return any(results_of(config, name) for name in EXPERIMENTS if is_ablation(name))
+    return any(results_of(config, name) for name in ABLATIONS)
 
 
 def ablation_options(config: Mapping) -> dict[str, Any]:
@@ -389,24 +693,33 @@ def figures(config: Mapping) -> dict[str, Shown]:
     if single:
         options = {"targets": config["training"]["single_image"]["targets"]}
         found["ssim_against_seconds"] = Shown(_with(single, "curves", "curve.tsv"), options)
-        found["time_to_ssim"] = Shown({"table": ["results/tables/training.tsv"]})
+        for name in ("time_to_ssim", "survival"):
+            found[name] = Shown({"table": ["results/tables/training.tsv"]})
     if budget:
         inputs = _with(budget, "curves", "curve.tsv")
         found["frechet_against_seconds"] = Shown(inputs, **_GENERATION)
+        table = {"table": ["results/tables/score_error.tsv"]}
+        found["score_error"] = Shown(table, **_GENERATION)
+    if final_results(config):
+        table = {"table": ["results/tables/quality.tsv"]}
+        found["distance_against_samples"] = Shown(table, **_GENERATION)
     if results_of(config, "samplers"):
         inputs = {"table": ["results/tables/quality.tsv"]}
         found["quality_against_evaluations"] = Shown(inputs, **_GENERATION)
     if has_ablation(config):
-        found["ablation"] = Shown({"table": ["results/tables/ablation.tsv"]})
+        for name in ("ablation", "controls", "control_effects"):
+            found[name] = Shown({"table": [f"results/tables/{name}.tsv"]})
+    if results_of(config, SWEEP):
+        found["learning_rates"] = Shown({"table": ["results/tables/best_rates.tsv"]})
     return found
 
 
 def image_figures(config: Mapping) -> dict[str, Shown]:
     """Return the figures of the training experiments that show images, by name."""
     found = {}
-    strip = of_first_seed(config, "single_image")
+    strip = shown_results(config)
     for publish, name in ((True, "denoising_strip"), (False, "denoising_strip-unpublished")):
-        chosen = [p for p in strip if is_published(config, _part(p, "images")) == publish]
+        chosen = [p for p in strip if is_published(config, run_of(p)["images"]) == publish]
         if chosen:
             found[name] = Shown(_with(chosen, "denoised", "denoised.npz"), publish=publish)
     budget = config["training"]["budget"]

@@ -25,14 +25,50 @@ TABLE_CAPTIONS = {
     "seconds_per_step": "What an optimiser step takes, by model: median over repeats that are "
     "interleaved over the models in random order, with its 95 % interval, measured apart from "
     "training.",
-    "quality": "Every metric of every set of samples, against the training images. A Fréchet "
-    "distance is called FID only on Inception-v3 (2015) features; *digit classifier* are features "
-    "of a small classifier trained here, *haar* a fixed wavelet and colour transform. *Nearest "
+    "paired": "Times to a target compared image by image: the other model's (*against*) over the "
+    "model's, above 1 where the model is faster; median with the 95 % interval over images. "
+    "*exact* pairs reached the target both; *at_least* and *at_most* are bounds, since one run was "
+    "stopped before, and leave an end of the interval open. *test*: Wilcoxon's signed-rank test "
+    "where all are exact, else the sign test, two-sided, which with five images cannot fall below "
+    "0.0625; *effect_size*: rank-biserial correlation, or the difference of the shares of images. "
+    "*images_to_decide*: with how many images a paired t test would find the measured effect with "
+    "a power of 80 %.",
+    "quality": "Every metric of every set of samples, against the training images or the held-out "
+    "ones (*reference*). *steps* and *seconds* are the training's, pre-computation not counted. "
+    "Rows of the experiment *quality* are drawn by the model's best sampler, chosen by the rows of "
+    "*sampler_selection*; those of the model *real* are real images in the place of samples, the "
+    "floor. A Fréchet distance falls with the number of images: compare rows of one *n_samples*. "
+    "It is called FID only on Inception-v3 (2015) features; *digit classifier* are features "
+    "of a small classifier trained here, *haar* a fixed wavelet and colour transform, "
+    "*random_conv* three convolutions with fixed random weights. *Nearest "
     "ratio* is the distance of a sample to its nearest training image over that between training "
     "images: far below 1 means copies.",
+    "score_error": "Error of every trained score against the exact score of the noised training "
+    "images, on one grid of noise levels *sigma* (images in [-1, 1]) with the same noised images "
+    "for all models. *error* is the mean square of the predicted noise's error per pixel, "
+    "*error_normalised* that over the mean square of the exact prediction at that level, the "
+    "relative mean square error of the score. Empty where the model's schedule, "
+    "*trained_sigma_min* to *trained_sigma_max*, does not have the level.",
     "ablation": "Variants of score embedding against the published one: mean and range over the "
     "random seeds that reached the target (*n_seeds* of *n_runs*). *Beyond seed spread* is true "
     "where the two ranges do not overlap.",
+    "controls": "Every run of score embedding with one thing changed (*control*), its output "
+    "scaled or not: first passage of every target in both SSIMs, or the distances of samples after "
+    "the same training. *steps* of a run that did not reach its target are those at which it was "
+    "stopped; *seconds* are steps times the calibrated seconds per step. Over a schedule of levels "
+    "every output is scaled.",
+    "control_effects": "Every control against what it is compared with (*reference*), paired over "
+    "images (over seeds where there are none): median ratio of the steps to the target, or of the "
+    "distance, with its 95 % interval; below 1 the control is better. Runs that were stopped stay "
+    "in, which can only pull a ratio towards 1. *effect* is the mean of the logarithms over their "
+    "standard deviation; *p* of flipping signs, *p holm* corrected over the comparisons of one "
+    "outcome with the same output, which the verdict goes by; *images to decide* would give a "
+    "power of 80 % for an effect of this size and as many comparisons (pairs, where there are no "
+    "images).",
+    "learning_rates": "Every run of the sweep of learning rates, on images that are not judged.",
+    "best_rates": "Steps to the target at every learning rate by family of objectives: median over "
+    "runs, with its 95 % interval; runs that were stopped count with the steps until then. *best* "
+    "is the rate at which most runs arrive and, of these, the geometric mean is smallest.",
     "list": "The papers of the list: what each claims, what was tested here, and a verdict on it.",
     "solvers_by_seed": "Every solver on the same systems, a row per random seed.",
 }
@@ -46,6 +82,7 @@ _TABLE_QUESTIONS = {
     "claims": "speed",
     "list": "samples",
     "seconds_per_step": "training",
+    "paired": "training",
     "provenance": "run",
 }
 

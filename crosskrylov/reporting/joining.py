@@ -16,6 +16,7 @@ from crosskrylov.runtime.files import read_tsv, write_tsv
 IDENTITY = (
     *("claim", "paper", "experiment", "dataset", "image_size", "study", "solver", "model"),
     *("variant", "outcome", "seed", "image", "target_ssim", "metric", "sampler"),
+    *("images_together", "images_per_batch", "against"),
     *("function_evaluations", "tolerance", "step", "role", "stage", "basis", "projection"),
     *("dimension", "start", "refiner", "source", "setting", "selection", "n_seeds", "draw"),
     *("boundary", "varied", "n_nodes", "time_steps", "rule", "property", "distance"),
@@ -25,13 +26,17 @@ IDENTITY = (
 def join_tables(editions: list[pd.DataFrame]) -> pd.DataFrame | None:
     """Return the rows of all editions, the last first asked: a row of its kind replaces older ones.
 
-    Two rows are of one kind if they agree in every column of `IDENTITY` that the tables have.  None
-    if the editions differ in their columns or have none of these.
+    Two rows are of one kind if they agree in every column of `IDENTITY` that the tables have.  What
+    was not measured yet when an older edition was made is empty there.  None if the editions have
+    no such column, if they differ in one, or if an older one has a column that the last lacks.
     """
+    editions = [_with_whole_images(edition) for edition in editions]
     columns = list(editions[-1].columns)
     keys = [name for name in columns if name in IDENTITY]
-    if not keys or any(list(edition.columns) != columns for edition in editions):
+    known = [set(edition.columns) for edition in editions]
+    if not keys or any(names - set(columns) or set(keys) - names for names in known):
         return None
+    editions = [edition.reindex(columns=columns) for edition in editions]
     joined = editions[0]
     for edition in editions[1:]:
         newer = set(edition[keys].astype(str).itertuples(index=False, name=None))
@@ -39,6 +44,13 @@ def join_tables(editions: list[pd.DataFrame]) -> pd.DataFrame | None:
         kept = joined[[kind not in newer for kind in kinds]]
         joined = pd.concat([kept, edition], ignore_index=True) if len(kept) else edition
     return joined
+
+
+def _with_whole_images(edition: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose images are numbered 0, 1, ... even where some rows have none."""
+    if "image" not in edition or not pd.api.types.is_float_dtype(edition["image"]):
+        return edition
+    return edition.astype({"image": "Int64"})
 
 
 def edition_of(folder: Path, part: str, name: str) -> Path:

@@ -28,6 +28,7 @@ from crosskrylov.reporting.numbers import main as write_numbers
 from crosskrylov.reporting.papers_page import write_page
 from crosskrylov.reporting.records import same_run
 from crosskrylov.reporting.tables.claims import claims_table, declared_in_configs
+from crosskrylov.reporting.tables.paired import paired_table
 from crosskrylov.reporting.tables.papers import papers_table, tables_read
 from crosskrylov.reporting.tables.writing import write_table
 from crosskrylov.runtime.files import atomic_folder, read_json, read_tsv, write_json
@@ -134,6 +135,7 @@ def keep_part(
             entry["configuration"] = f"parts/{part}.config.yaml"
             _copy(results / "config.yaml", folder / entry["configuration"])
         put_together(folder, parts | {part: entry}, part)
+        _compare_runs(folder)
         _judge_claims(folder, [*parts.values(), entry])
         _judge_papers(folder)
         _remove_unowned(folder, previous, [entry, *parts.values()])
@@ -278,10 +280,18 @@ def _remove_unowned(folder: Path, previous: Mapping, parts: Iterable[Mapping]) -
             (folder / kind / name).unlink(missing_ok=True)
 
 
+def _compare_runs(folder: Path) -> None:
+    """Pair the training runs of all parts together: each part may have other images of a set."""
+    target, training = (folder / "tables" / f"{name}.tsv" for name in ("paired", "training"))
+    if target.is_file() and training.is_file():
+        against = dict.fromkeys(read_tsv(target)["against"])
+        write_table(target, paired_table(read_tsv(training), against))
+
+
 def _judge_claims(folder: Path, parts: Iterable[Mapping]) -> None:
     """Judge the claims by the tables of all parts together: no part alone has seen them all."""
     target = folder / "tables" / "claims.tsv"
-    if not target.is_file() or not (target.parent / "solvers.tsv").is_file():
+    if not target.is_file():
         return
     configurations = [part["configuration"] for part in parts if part.get("configuration")]
     configs = [yaml.safe_load((folder / file).read_text("utf-8")) for file in configurations]
@@ -289,7 +299,8 @@ def _judge_claims(folder: Path, parts: Iterable[Mapping]) -> None:
         read_tsv(file) if (file := target.parent / f"{name}.tsv").is_file() else None
         for name in ("solvers", "training", "quality", "clocks")
     )
-    write_table(target, claims_table(solvers, *others, declared_in_configs(configs)))
+    if any(table is not None for table in (solvers, *others)):
+        write_table(target, claims_table(solvers, *others, declared_in_configs(configs)))
 
 
 def _judge_papers(folder: Path) -> None:

@@ -161,6 +161,8 @@ class EngineOptions:
             return self.block_images
         item = 8 if self.dtype == "float64" else 4
         fitting = _BLOCK_BYTES[self.torch_device.type] // (item * problem.height * problem.width)
+        if self.resolved_method(problem) == "batched":
+            fitting *= 2  # its hundred steps of small operations have an overhead each to share
         if self.resolved_method(problem) == "density_form":
             fitting = max(fitting, 64)  # factorisations are shared by the block
         return max(1, fitting)

@@ -137,7 +137,9 @@ class ArrayImages:
 
     def _digest(self, index: int) -> str:
         image = np.ascontiguousarray(self._images[index])
-        return hashlib.sha256(image.dtype.str.encode() + image.tobytes()).hexdigest()
+        digest = hashlib.sha256(image.dtype.str.encode())
+        digest.update(image.view(np.uint8))
+        return digest.hexdigest()
 
     def identity(self) -> dict[str, Any]:
         """Return the shape of the images."""

@@ -5,7 +5,6 @@ along the two axes, which a batch shares.  `crosskrylov.equation` holds the refe
 image in NumPy; tests compare the two.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -13,14 +12,13 @@ import numpy as np
 import torch
 from torch.utils.data import default_collate
 
-from crosskrylov.equation.density import density_options, scott_bandwidth
+from crosskrylov.equation.density import density_options
 from crosskrylov.equation.problem import check_equation, problem_from_config
 from crosskrylov.equation.stencil import gradient
 from crosskrylov.equation.transforms import laplacian_symbol, transform_matrix
 from crosskrylov.errors import ConfigError, DataError, ShapeError
+from crosskrylov.scores.smoothed_density import SmoothedDensity
 
-#: Where the reference cuts its Gaussian off, in standard deviations.
-_TRUNCATE = 6.0
 #: Nodes of the table of tau(t) where g(t) is a function without a known integral.
 _TABLE_NODES = 1025
 #: What a pixel may exceed 1 by: float32 rounds (x / 255 * 255) so.
@@ -89,8 +87,7 @@ class ExactScores(torch.nn.Module):
         self._shape, self._dtype = (height, width), dtype
         self._shift = 1.0 if problem.boundary == "zero_padding" else 0.0
         self._tau = problem.diffusion.integral
-        factor = options["bandwidth"]
-        self._factor = scott_bandwidth(options["n_samples"]) if factor is None else float(factor)
+        self.density = SmoothedDensity(height, width, problem.spacing, options, dtype)
 
         def keep(name: str, values) -> None:
             tensor = torch.as_tensor(np.array(values), dtype=dtype)
@@ -99,22 +96,15 @@ class ExactScores(torch.nn.Module):
         keep("rows", transform_matrix(height, problem.boundary))
         keep("cols", transform_matrix(width, problem.boundary))
         keep("symbol", laplacian_symbol(height, width, problem.spacing, problem.boundary))
-        keep("row_nodes", np.arange(height) * problem.spacing)
-        keep("col_nodes", np.arange(width) * problem.spacing)
-        # no image's positions vary by more than half the longer side
-        widest = math.sqrt(self._factor**2 * (0.25 + options["jitter"] ** 2)) + options["jitter"]
-        keep("offsets", np.arange(1, int(_TRUNCATE * widest / problem.spacing + 1.5)))
-        for name, nodes in (("row", height), ("col", width)):
-            node = np.arange(nodes)
-            keep(f"{name}_distances", abs(node[:, None] - node[None, :]))
         if self._tau is None:
             node = np.linspace(0.0, problem.final_time, _TABLE_NODES)
             keep("tau_values", [problem.diffusion.tau(t) for t in node])
             keep("tau_slopes", [problem.diffusion.half_g2(t) for t in node])
 
-    def extra_repr(self) -> str:
-        """Return what `repr` shows."""
-        return f"{self._shape[0]}x{self._shape[1]}, output={self.output}, dtype={self._dtype}"
+    def __repr__(self) -> str:
+        """Return one line, without the modules inside."""
+        height, width = self._shape
+        return f"ExactScores({height}x{width}, output={self.output}, dtype={self._dtype})"
 
     def forward(self, images: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
         """Return the scores of every image at its time.
@@ -143,7 +133,7 @@ class ExactScores(torch.nn.Module):
         fields = images.mean(1) if channels is None else images.flatten(0, 1)
         if channels is not None:
             times = times.repeat_interleave(channels)
-        result = self._log_density(self._density(fields), times)
+        result = self._log_density(self.density(fields), times)
         if self.output == "score":
             result = torch.stack(gradient(result, self._spacing), dim=-3)
         return result if channels is None else result.unflatten(0, (-1, channels))
@@ -181,33 +171,6 @@ class ExactScores(torch.nn.Module):
                 f"Times lie in {float(first):.3g} to {float(last):.3g}, but the equation runs from "
                 f"0 to {self._final_time:g}."
             )
-
-    def _density(self, fields: torch.Tensor) -> torch.Tensor:
-        """Return the density of every field (Eq. 9), shape (N, H, W); sum(p) h^2 = 1."""
-        offset, jitter = self._options["intensity_offset"], self._options["jitter"]
-        weights = fields + offset
-        weights = weights / weights.sum((1, 2), keepdim=True)
-        smoothed = weights
-        for axis, name in ((2, "row"), (1, "col")):
-            nodes = getattr(self, f"{name}_nodes")
-            marginal = weights.sum(axis)
-            mean = (marginal * nodes).sum(1, keepdim=True)
-            variance = (marginal * (nodes - mean) ** 2).sum(1)
-            variance = self._factor**2 * (variance + jitter**2) + jitter**2
-            kernel = self._kernel(torch.sqrt(variance) / self._spacing, name)
-            smoothed = kernel @ smoothed if name == "row" else smoothed @ kernel
-        density = smoothed.clamp_min(self._options["floor"])
-        return density / (density.sum((1, 2), keepdim=True) * self._spacing**2)
-
-    def _kernel(self, sigma: torch.Tensor, name: str) -> torch.Tensor:
-        """Return the symmetric matrices that smooth along an axis; ``sigma`` (N,) in pixels."""
-        reach = torch.floor(_TRUNCATE * sigma + 0.5)[:, None]
-        scale = (-0.5 / sigma**2)[:, None]
-        tail = torch.exp(scale * self.offsets**2) * (self.offsets <= reach)
-        total = 1.0 + 2.0 * tail.sum(1)
-        distances = getattr(self, f"{name}_distances")
-        kernel = torch.exp(scale[..., None] * distances**2) * (distances <= reach[..., None])
-        return kernel / total[:, None, None]
 
     def _log_density(self, density: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
         """Return the exact log-density at each field's time (Eqs. 11-13)."""

@@ -11,14 +11,17 @@ A chunk exists once its .json does and has the manifest's fingerprint.  Array fi
 and are memory-mapped to read.
 """
 
+import hashlib
+import json
 import os
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -29,7 +32,6 @@ from crosskrylov.runtime.files import (
     file_sha256,
     printable,
     read_json,
-    write_json,
 )
 
 if TYPE_CHECKING:
@@ -237,30 +239,35 @@ class ScoreStore:
         """Return the record of a chunk."""
         return self.array_path(chunk).with_suffix(".json")
 
-    def write_chunk(self, chunk: int, values: np.ndarray, record: dict[str, Any]) -> None:
-        """Write a chunk atomically: first the array, then the record that makes it count.
+    @contextmanager
+    def writing_chunk(self, chunk: int) -> Iterator["ChunkWriter"]:
+        """Yield what takes the chunk's values image by image; at the end, all of it exists.
+
+        The array goes to a temporary file and replaces an older one once it is complete; the
+        record, `ChunkWriter.record`, follows and makes it count.
 
         Raises
         ------
         DataError
             If the disk is full or the folder cannot be written to; no half-written file is left.
+        ShapeError
+            If there were more or fewer images than the chunk has.
         """
-        expected = (len(self.rows(chunk)), *self.manifest["item_shape"])
-        if values.shape != expected:
-            raise ShapeError(f"Chunk {chunk} needs shape {expected}, found {values.shape}.")
-        try:
-            self.record_path(chunk).unlink(missing_ok=True)
-        except OSError as error:
-            raise DataError(
-                f"{printable(self.record_path(chunk))} cannot be replaced ({error.strerror}): "
-                "remove it."
-            ) from None
+        shape = (len(self.rows(chunk)), *self.manifest["item_shape"])
         with atomic_path(self.array_path(chunk)) as partial:
             with partial.open("wb") as stream:
-                np.save(stream, values, allow_pickle=False)
-            digest = file_sha256(partial)
+                writer = ChunkWriter(stream, shape, self.manifest["dtype"])
+                yield writer
+            digest = writer.digest()
+            try:
+                self.record_path(chunk).unlink(missing_ok=True)
+            except OSError as error:
+                raise DataError(
+                    f"{printable(self.record_path(chunk))} cannot be replaced ({error.strerror}): "
+                    "remove it."
+                ) from None
         own = {key: self.manifest[key] for key in ("fingerprint", "chunk_images")}
-        write_json(self.record_path(chunk), {**record, **own, "sha256": digest})
+        _write_record(self.record_path(chunk), {**writer.record, **own, "sha256": digest})
 
     def present(self) -> list[int]:
         """Return the chunks that have a record, in order; one look at the folder."""
@@ -473,6 +480,52 @@ class ScoreStore:
             "fallbacks": sum(r["fallbacks"] for r in records) if residuals else None,
             "max_relative_residual": max(residuals, default=None),
         }
+
+
+class ChunkWriter:
+    """A chunk's array file in the making: the bytes that `numpy.save` would write, and their hash.
+
+    Attributes
+    ----------
+    record : dict
+        What the chunk's record is to say.
+    """
+
+    def __init__(self, stream: BinaryIO, shape: tuple[int, ...], dtype: str):
+        self.record: dict[str, Any] = {}
+        self._stream, self._shape, self._dtype = stream, shape, np.dtype(dtype)
+        self._written, self._hash = 0, hashlib.sha256()
+        header = BytesIO()
+        array_format = np.lib.format
+        description = {"descr": array_format.dtype_to_descr(self._dtype), "fortran_order": False}
+        array_format.write_array_header_1_0(header, description | {"shape": shape})
+        self._put(header.getbuffer())
+
+    def append(self, values: np.ndarray) -> None:
+        """Write the values of the next images, shape (n, ...); the interpreter's lock is free."""
+        if values.shape[1:] != self._shape[1:] or values.dtype != self._dtype:
+            raise ShapeError(
+                f"A chunk of {self._dtype} {self._shape} cannot take {values.dtype} {values.shape}."
+            )
+        self._put(memoryview(np.ascontiguousarray(values)).cast("B"))
+        self._written += len(values)
+
+    def _put(self, data: memoryview) -> None:
+        self._stream.write(data)
+        self._hash.update(data)
+
+    def digest(self) -> str:
+        """Return the SHA-256 of a file that is complete."""
+        if self._written != self._shape[0]:
+            raise ShapeError(f"A chunk needs {self._shape[0]} images, found {self._written}.")
+        return self._hash.hexdigest()
+
+
+def _write_record(path: Path, record: dict[str, Any]) -> None:
+    """Write a record as JSON on one line: hundreds of images are encoded ten times as fast so."""
+    text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+    with atomic_path(path) as partial:
+        partial.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def _manifest_problem(manifest: Any) -> str | None:

@@ -5,7 +5,8 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -27,13 +28,14 @@ from crosskrylov.equation.problem import (
     evenly_spaced_steps,
     problem_from_config,
 )
-from crosskrylov.equation.stencil import score
 from crosskrylov.errors import ConfigError, CrosskrylovError
 from crosskrylov.runtime.files import printable
 from crosskrylov.scores.engine_options import EngineOptions
+from crosskrylov.scores.engines.block_score import block_score
 from crosskrylov.scores.images import SEED, Images, as_images
 from crosskrylov.scores.march_options import MarchOptions
 from crosskrylov.scores.resuming import open_or_create, written_folder
+from crosskrylov.scores.smoothed_density import SmoothedDensity
 from crosskrylov.scores.store import ScoreStore
 
 logger = logging.getLogger(__name__)
@@ -81,7 +83,7 @@ class _Plan:
 
     @property
     def chunk_bytes_per_image(self) -> int:
-        """Memory that one image of a chunk takes until the chunk is written."""
+        """Bytes of one image in its file; more blocks than a chunk has never wait for the disk."""
         return int(np.prod(self.item_shape)) * np.dtype(self.options.storage).itemsize
 
     @property
@@ -226,8 +228,9 @@ def precompute_scores(
     a failure of that image alone, whatever the reason, and is tried again by the next run.
 
     A chunk of images is computed by ``workers`` threads, each on blocks of images with one thread
-    per operation, and written at once.  Results depend neither on the number of workers nor, beyond
-    rounding, on the sizes of chunks and blocks; a repeated run is bit-identical.
+    per operation; the calling thread writes and hashes finished blocks meanwhile.  Results depend
+    neither on the number of workers nor, beyond rounding, on the sizes of chunks and blocks; a
+    repeated run is bit-identical.
     """
     options = EngineOptions.from_config(engine)
     equation = dict(equation or {})
@@ -264,9 +267,12 @@ def precompute_scores(
                 started = time.perf_counter()
                 old = kept.partial.get(number)
                 before = store.chunk(number) if old else None
-                values, record = workers.compute(store.rows(number), bar.update, before, old)
-                seconds = time.perf_counter() - started + (old["seconds"] if old else 0.0)
-                store.write_chunk(number, values, record | {"method": method, "seconds": seconds})
+                with store.writing_chunk(number) as writer:
+                    record = workers.compute(
+                        store.rows(number), writer.append, bar.update, before, old
+                    )
+                    seconds = time.perf_counter() - started + (old["seconds"] if old else 0.0)
+                    writer.record = record | {"method": method, "seconds": seconds}
                 if on_chunk is not None:
                     on_chunk(number)
     return ScoreStore.open(output)
@@ -300,12 +306,13 @@ def _one_thread_per_operation():
 
 
 class _Workers:
-    """Threads that load images, compute blocks and fill a chunk."""
+    """Threads that load images and compute blocks, which the caller's thread writes meanwhile."""
 
     def __init__(self, plan: _Plan, sizes: _Sizes):
-        self._plan, self._block = plan, sizes.block
+        self._plan, self._block, self._ahead = plan, sizes.block, sizes.workers + 1
         self._memory = DecodingMemory(sizes.decoding)
         self._local = threading.local()
+        self._spare: list[np.ndarray] = []  # memory of blocks that are on disk
         self._pool = ThreadPoolExecutor(
             sizes.workers,
             thread_name_prefix="engine",
@@ -319,38 +326,50 @@ class _Workers:
     def __exit__(self, kind, *_) -> None:
         self._pool.shutdown(wait=True, cancel_futures=kind is not None)
 
-    def compute(self, rows: range, advance: Callable[[int], Any], before=None, old=None):
-        """Return (values, record) of the images ``rows``; ``advance`` gets finished images.
+    def compute(
+        self,
+        rows: range,
+        write: Callable[[np.ndarray], Any],
+        advance: Callable[[int], Any],
+        before=None,
+        old=None,
+    ) -> dict[str, Any]:
+        """Return the record of the images ``rows``; ``write`` gets their values block by block.
 
-        Of ``before`` and its record ``old`` the images are kept that did not fail.
+        Of ``before`` and its record ``old`` the images are kept that did not fail; ``advance`` gets
+        numbers of finished images.
         """
         plan = self._plan
-        values = np.full((len(rows), *plan.item_shape), np.nan, dtype=plan.options.storage)
         abouts = [plan.images.about(row) for row in rows]
-        iterations, fallbacks, residuals, kept = 0, 0, [], []
+        iterations, fallbacks, residuals, kept = 0, 0, [], frozenset()
         if old is not None:
             failed = {failure["image"] - rows.start for failure in old["failures"]}
-            kept = [i for i in range(old["n_images"]) if i not in failed]
-            values[kept] = before[kept]
+            kept = frozenset(range(old["n_images"])) - failed
             for i in kept:
                 abouts[i] = old["images"][i]
             iterations, fallbacks = old["iterations"], old["fallbacks"]
             residuals.append(old["max_relative_residual"])
-        missing = np.setdiff1d(np.arange(len(rows)), kept)
-        parts = [missing[i : i + self._block] for i in range(0, len(missing), self._block)]
-        futures = [
-            self._pool.submit(self._compute_block, part, rows.start, values, abouts)
-            for part in parts
-        ]
-        advance(len(kept))
-        failures = []
-        for part, future in zip(parts, futures, strict=True):
-            found, counts = future.result()
-            failures += found
+        failures, waiting = [], deque()
+
+        def finish() -> None:
+            nonlocal iterations, fallbacks
+            values, found, counts = waiting.popleft().result()
+            write(values)
+            self._spare.append(values)
+            failures.extend(found)
             iterations, fallbacks = iterations + counts[0], fallbacks + counts[1]
             residuals.append(counts[2])
-            advance(len(part))
-        record = {
+            advance(len(values))
+
+        for first in range(0, len(rows), self._block):
+            block = range(first, min(first + self._block, len(rows)))
+            job = (self._compute_block, block, rows.start, before, kept, abouts)
+            waiting.append(self._pool.submit(*job))
+            if len(waiting) > self._ahead:
+                finish()
+        while waiting:
+            finish()
+        return {
             "first_image": int(rows.start),
             "n_images": len(rows),
             "failures": failures,
@@ -359,39 +378,64 @@ class _Workers:
             "fallbacks": fallbacks,
             "max_relative_residual": max((r for r in residuals if r is not None), default=None),
         }
-        return values, record
 
-    def _compute_block(self, part: Sequence[int], start: int, out: np.ndarray, abouts: list):
-        """Fill ``out`` and ``abouts`` at ``part``; return failures and counts."""
-        plan, failures, fields, kept = self._plan, {}, [], []
-        for position in part:
+    def _memory_of(self, n_images: int) -> np.ndarray:
+        """Return an array for a block; fresh memory would be cleared by the system page by page."""
+        shape = (n_images, *self._plan.item_shape)
+        while self._spare:
+            values = self._spare.pop()
+            if values.shape == shape:
+                return values
+        return np.empty(shape, dtype=self._plan.options.storage)
+
+    def _compute_block(self, block: range, start: int, before, kept: frozenset, abouts: list):
+        """Return values, failures and counts of the images ``block``; fill ``abouts``."""
+        plan, failures, pictures, there = self._plan, {}, [], []
+        for position in block:
+            if position in kept:
+                continue
             try:
                 with decoding_within(self._memory):
                     picture = plan.images.read(int(start + position))
-                fields.append(self._log_density(int(start + position), picture.pixels))
+                pictures.append(picture.pixels)
                 abouts[position] = picture.about
-                kept.append(position)
+                there.append(position)
             except CrosskrylovError as error:
                 failures[position] = str(error)
             except Exception as error:  # of a decoder: of any kind, and this image's alone
                 failures[position] = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        counts = (0, 0, None)
-        if kept:
+        fields, problems = self._log_densities([start + p for p in there], pictures)
+        failures |= {there[i]: problem for i, problem in problems.items()}
+        there = [position for i, position in enumerate(there) if i not in problems]
+        counts, values, fitting = (0, 0, None), None, np.zeros(0, dtype=bool)
+        if there:
             engine = getattr(self._local, "engine", None)
             if engine is None:
                 engine = plan.options.make_engine(plan.problem, plan.steps, plan.march)
                 self._local.engine = engine
-            result = engine.run(np.concatenate(fields))
+            result = engine.run(fields)
             for field, reason in sorted(result.failures.items()):
-                failures.setdefault(kept[field // plan.channels], reason)
-            for position in self._store(result.log_density, out, kept):
-                failures[position] = (
+                failures.setdefault(there[field // plan.channels], reason)
+            values, fitting = self._values(result.log_density)
+            for i in np.flatnonzero(~fitting):
+                failures[there[i]] = (
                     f"its values are too large for engine.storage {plan.options.storage}; store "
                     "float32"
                 )
             residuals = result.max_residual[np.isfinite(result.max_residual)]
             worst = float(residuals.max()) if residuals.size else None
             counts = (int(result.iterations.sum()), int(result.fallbacks.sum()), worst)
+        out = self._memory_of(len(block))
+        if len(there) == len(block):  # the rule
+            torch.from_numpy(out).copy_(values)
+            out[~fitting] = np.nan
+        else:
+            out[:] = np.nan
+            for i, position in enumerate(there):
+                if fitting[i]:
+                    torch.from_numpy(out[position - block.start]).copy_(values[i])
+            for position in kept.intersection(block):
+                out[position - block.start] = before[position]
         found = [
             {
                 "image": int(start + position),
@@ -400,7 +444,54 @@ class _Workers:
             }
             for position in sorted(failures)
         ]
-        return found, counts
+        return out, found, counts
+
+    def _log_densities(self, rows: list[int], pictures: list[np.ndarray]):
+        """Return the initial log-densities (n * channels, H, W), and what is wrong with others.
+
+        Images with a problem, a dict of positions to sentences, are left out of the array.
+        """
+        plan, problems, fields = self._plan, {}, None
+        alone = list(range(len(pictures)))
+        if plan.density["method"] == "smoothed" and pictures:
+            fields, usable = self._smoothed(np.stack(pictures))
+            alone = np.flatnonzero(~usable).tolist()
+        found = {}
+        for i in alone:
+            try:
+                found[i] = self._log_density(rows[i], pictures[i])
+            except CrosskrylovError as error:
+                problems[i] = str(error)
+        if fields is None:
+            fields = np.concatenate(list(found.values())) if found else np.empty(0)
+        elif alone:
+            fields = fields.reshape(len(pictures), plan.channels, *fields.shape[1:])
+            for i, field in found.items():
+                fields[i] = field
+            keep = [i for i in range(len(pictures)) if i not in problems]
+            fields = fields[keep].reshape(-1, *fields.shape[2:])
+        return fields, problems
+
+    def _smoothed(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the smoothed log-densities of a block and for which images they are to be used.
+
+        The others are not made of pixels, or have no density: the reference says why.
+        """
+        plan, axes = self._plan, (1, 2, 3)
+        density = getattr(self._local, "density", None)
+        if density is None:
+            problem = plan.problem
+            shape = problem.height, problem.width
+            options = (problem.spacing, plan.density, torch.float64)
+            density = self._local.density = SmoothedDensity(*shape, *options)
+        fields = torch.from_numpy(pictures).double()
+        each = plan.density["channels"] == "each"
+        fields = fields.flatten(0, 1) if each else fields.mean(1)
+        logs = density(fields).log_().numpy()
+        # NaN is in no range
+        usable = (pictures.min(axes) >= 0) & (pictures.max(axes) <= 1)
+        finite = np.isfinite(logs.sum((1, 2))).reshape(len(pictures), -1).all(1)
+        return logs, usable & finite
 
     def _log_density(self, row: int, pixels: np.ndarray) -> np.ndarray:
         """Return the initial log-densities of one image, shape (channels, H, W)."""
@@ -412,16 +503,21 @@ class _Workers:
             options["seed"] = int(state[0])
         return initial_log_density(pixels[None], **options)
 
-    def _store(self, log_density: torch.Tensor, out: np.ndarray, kept: list[int]) -> list[int]:
-        """Fill ``out``; return the positions whose values do not fit its dtype (left NaN)."""
-        plan = self._plan
-        values = log_density
+    def _values(self, log_density: torch.Tensor) -> tuple[torch.Tensor, np.ndarray]:
+        """Return what is stored of a block, and which images fit the dtype of storage."""
+        plan, values = self._plan, log_density
         if plan.options.quantity == "score":
-            values = score(values, plan.problem.spacing)
-        values = values.cpu().numpy()
-        values = values.reshape(len(kept), *plan.item_shape)
-        axes = tuple(range(1, values.ndim))
-        too_large = (np.abs(values) > np.finfo(out.dtype).max).any(axis=axes)
-        positions = np.asarray(kept)
-        out[positions[~too_large]] = values[~too_large]
-        return positions[too_large].tolist()
+            shape = (*values.shape[:2], 2, *values.shape[2:])
+            values = self._scratch(shape, values)
+            block_score(log_density, plan.problem.spacing, values)
+        values = values.view(-1, *plan.item_shape)
+        flat, largest = values.flatten(1), np.finfo(plan.options.storage).max
+        too_large = (flat.amax(1) > largest) | (flat.amin(1) < -largest)
+        return values, ~too_large.cpu().numpy()
+
+    def _scratch(self, shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
+        """Return memory that this thread keeps from block to block."""
+        scratch = getattr(self._local, "scratch", None)
+        if scratch is None or scratch.shape[1:] != shape[1:] or len(scratch) < shape[0]:
+            scratch = self._local.scratch = like.new_empty(shape)
+        return scratch[: shape[0]]

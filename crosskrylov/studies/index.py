@@ -19,7 +19,7 @@ class Study:
     Attributes
     ----------
     name, tables, figures, needs, reads, timed, torch, solvers, solvers_from, samplers_from,
-    per, join, baseline
+    objectives_from, per, join, baseline
         What it declares, see `crosskrylov.studies.register.register`.
     module, function : str
         Where its function is.
@@ -43,6 +43,7 @@ class Study:
     solvers: tuple[str, ...] = ()
     solvers_from: str | None = None
     samplers_from: tuple[str, ...] = ()
+    objectives_from: str | None = None
     per: str | None = None
     join: str | None = None
     baseline: bool = False

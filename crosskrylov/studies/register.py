@@ -15,6 +15,7 @@ def register(
     solvers: Sequence[str] = (),
     solvers_from: str | None = None,
     samplers_from: Sequence[str] = (),
+    objectives_from: str | None = None,
     per: str | None = None,
     join: str | None = None,
     baseline: bool = False,
@@ -53,6 +54,8 @@ def register(
         of them (the study then needs "solvers", and gets these).
     samplers_from : sequence of str
         Keys of its section that list samplers, null for all of them: their modules re-run it.
+    objectives_from : str, optional
+        Key of its section that lists training objectives, names or mappings with ``model``.
     per : {"solver"}, optional
         One job per solver of the key ``solvers`` of its section, null for all that are configured.
     join : str, optional

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from crosskrylov.runtime.files import read_json, read_tsv, save_npz
+from crosskrylov.runtime.files import read_json, read_tsv, save_npz, write_json
 from crosskrylov.scores.store import ScoreStore
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
@@ -38,6 +38,7 @@ def summary(tmp_path):
             input={"images": tmp_path / "images.npz"},
             output={"scores": path},
             params={
+                "state": tmp_path / "state" / path.name,
                 "equation": EQUATION,
                 "density": {"method": "smoothed"},
                 "march": {"tolerance": "balanced"},
@@ -78,3 +79,54 @@ def test_the_table_says_which_engine_ran(summary):
     assert table.loc[0, "method"] == "batched"
     assert table.loc[0, "dataset"] == "toy"
     assert 0 < table.loc[0, "max_relative_residual"] <= 1e-8
+
+
+def test_chunks_of_other_code_or_settings_are_made_again(tmp_path):
+    save_npz(tmp_path / "images.npz", images=np.random.default_rng(1).random((4, 1, 8, 8)))
+    (tmp_path / "module.py").write_text("")
+
+    def compute(name, time_steps):
+        params = {
+            "state": tmp_path / "state",
+            "equation": {**EQUATION, "time_steps": time_steps},
+            "density": {"method": "smoothed"},
+            "march": {},
+            "engine": {"method": "exact", "storage": "float64", "chunk_images": 2},
+        }
+        job(
+            "precompute_scores",
+            tmp_path,
+            input={"images": tmp_path / "images.npz", "library": [tmp_path / "module.py"]},
+            output={"scores": tmp_path / name},
+            params=params,
+            wildcards={"scatteritem": "1-of-1", "seed": "17"},
+            threads=1,
+        )
+        assert not (tmp_path / "state").exists()
+        return ScoreStore.open(tmp_path / name)
+
+    def interrupt(store):
+        """Leave the store where a job that ended before its second chunk would have left it."""
+        digest = runpy.run_path(str(SCRIPTS / "precompute_scores.py"))["_code_digest"]
+        state = tmp_path / "state" / digest([tmp_path / "module.py"])
+        state.parent.mkdir()
+        store.path.rename(state)
+        (state / "chunk-00001.json").unlink()
+        record = state / "chunk-00000.json"
+        write_json(record, {**read_json(record), "seconds": 1234.5})
+
+    def was_kept(store):
+        return store.record(0)["seconds"] == 1234.5
+
+    store = compute("first", 10)
+    expected = store[:]
+    interrupt(store)
+    store = compute("second", 10)
+    assert was_kept(store)
+    np.testing.assert_array_equal(store[:], expected)
+    interrupt(store)
+    store = compute("other settings", 20)
+    assert not was_kept(store)
+    interrupt(store)
+    (tmp_path / "module.py").write_text("value = 1\n")
+    assert not was_kept(compute("other code", 20))

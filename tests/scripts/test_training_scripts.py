@@ -72,7 +72,7 @@ def data(tmp_path_factory, sections):
     return folder
 
 
-def train_single(data, sections, folder, model="score_embedding"):
+def train_single(data, sections, folder, model="score_embedding", embedded=None):
     folder.mkdir(parents=True, exist_ok=True)
     script_main("train_single_image")(
         data / "images.npz",
@@ -87,7 +87,7 @@ def train_single(data, sections, folder, model="score_embedding"):
         sections.training,
         seed=7,
         threads=1,
-        embedded_path=embedded_for(model, data),
+        embedded_path=embedded or embedded_for(model, data),
     )
 
 
@@ -236,7 +236,8 @@ def test_budget_from_training_to_result_and_samplers(data, sections, tmp_path, m
         "kernel_digit_classifier",
         "nearest_rms",
         "nearest_ratio",
-        "score_matching_error",
+        "score_error_mean_over_sigma",
+        "score_error_normalised_mean_over_sigma",
     } == set(found)  # and neither fid nor kid, which were not measured
     assert found["nearest_rms"]["n_samples"] == 60
     script_main("compare_samplers")(
@@ -345,7 +346,11 @@ def test_tables_and_figures_of_finished_runs(data, sections, tmp_path):
     expected = (made["steps"] * made["model"].map(cost)).where(made["reached"])
     np.testing.assert_allclose(made["seconds"], expected, rtol=1e-3)
     draw, show = script_main("plot_training"), script_main("plot_training_images")
-    draw("time_to_ssim", *pictures(tmp_path, "time"), {}, table_path=table)
+    for figure in ("time_to_ssim", "survival"):
+        draw(figure, *pictures(tmp_path, figure), {}, table_path=table)
+    paired = tmp_path / "paired.tsv"
+    gather(paired, "paired", {"against": ["ddpm"]}, training_paths=[table])
+    assert list(read_tsv(paired)["model"]) == ["dsm"] * 2
     options = {"targets": [0.01]}
     draw(
         "ssim_against_seconds",
@@ -360,9 +365,77 @@ def test_tables_and_figures_of_finished_runs(data, sections, tmp_path):
     draw("ablation", *pictures(tmp_path, "ablation"), {}, table_path=ablation)
     show(*pictures(tmp_path, "strip"), {}, denoised_paths=strips, result_paths=results)
     show(*pictures(tmp_path, "grid"), {"models": []}, images_path=data / "images.npz")
-    for name in ("time", "ssim", "ablation", "strip", "grid"):
+    for name in ("time_to_ssim", "survival", "ssim", "ablation", "strip", "grid"):
         svg, png = pictures(tmp_path, name)
         assert svg.stat().st_size > 1000 and png.is_file()
+
+
+def test_controls_and_rates_from_embedding_to_figures(data, sections, tmp_path):
+    """Two variants and a DDPM on the visited levels, then two rates: tables and figures of them."""
+    script_main("embed_scores")(
+        data / "images.npz",
+        data / "log_density.npz",
+        data / "summary.json",
+        tmp_path / "absent.npz",
+        sections.equation,
+        {**sections.embedding, "field": "absent"},
+        seed=7,
+    )
+    # the noise alone has no scores to pay for
+    assert load_npz(tmp_path / "absent.npz")["precompute_seconds_per_image"] < 3.0 / 60
+    runs = {
+        "row": ("score_embedding", data / "embedded.npz"),
+        "noise_only": ("score_embedding", tmp_path / "absent.npz"),
+        "ddpm": ("ddpm_restricted", None),
+    }
+    results = []
+    for name, (model, embedded) in runs.items():
+        folder = tmp_path / name
+        train_single(data, sections, folder, model, embedded)
+        run = {**RUN, "experiment": "ablation_single_image", "model": name, "image": "0"}
+        script_main("evaluate_single_image")(
+            folder / "curve.tsv",
+            folder / "training.json",
+            folder / "result.json",
+            run | {"learning_rate": 1e-3},
+            [0.01, 0.999],
+            n_images=1,
+            embedded_path=embedded,
+        )
+        results.append(folder / "result.json")
+    controls = {
+        f"ablation_single_image/{name}": {
+            "control": name,
+            "scaled": name == "ddpm",
+            "model": model,
+            "against": [["row", False]],
+        }
+        for name, (model, _) in runs.items()
+    }
+    calibration = calibrate(data, sections, tmp_path, ["score_embedding", "ddpm_restricted"])
+    gather, draw = script_main("gather_results"), script_main("plot_training")
+    for name in ("controls", "control_effects"):
+        gather(tmp_path / f"{name}.tsv", name, {"controls": controls}, results, [calibration])
+        draw(name, *pictures(tmp_path, name), {}, table_path=tmp_path / f"{name}.tsv")
+    made = read_tsv(tmp_path / "controls.tsv")
+    assert len(made) == 3 * 4 and (made["seconds_per_step"] > 0).all()
+    assert list(made["seconds"].notna()) == list(made["reached"])
+    effects = read_tsv(tmp_path / "control_effects.tsv")
+    assert len(effects) == 2 * 4 and set(effects["verdict"]) == {"undecided"}
+    swept = []
+    for rate in (1e-3, 2e-3):
+        result = read_json(results[2]) | {"experiment": "learning_rates", "learning_rate": rate}
+        swept.append(tmp_path / f"{rate}.json")
+        write_json(swept[-1], result | {"model": "ddpm_restricted"})
+    families = {"families": {"ddpm_restricted": "visited_levels"}}
+    gather(tmp_path / "rates.tsv", "learning_rates", families, swept, [calibration])
+    goal = {"target": 0.01, "metric": "ssim_global"}
+    gather(tmp_path / "best.tsv", "best_rates", families | goal, swept)
+    draw("learning_rates", *pictures(tmp_path, "rates"), {}, table_path=tmp_path / "best.tsv")
+    assert read_tsv(tmp_path / "best.tsv")["best"].sum() == 1
+    assert len(read_tsv(tmp_path / "rates.tsv")) == 2 * 4
+    for name in ("controls", "control_effects", "rates"):
+        assert pictures(tmp_path, name)[0].stat().st_size > 1000
 
 
 def pictures(folder, name):

@@ -8,9 +8,11 @@ import pytest
 from tests.conftest import PROJECT, TOY
 
 BLANK = PROJECT / "presets" / "blank.yaml"
+CLAIMS = PROJECT / "presets" / "claims.yaml"
 # the preset for your own images has its line to fill in, see test_your_images.py
 PRESETS = set((PROJECT / "presets").glob("*.yaml")) - {
     BLANK,
+    CLAIMS,
     PROJECT / "presets" / "your-images.yaml",
 }
 OVERLAYS = [None, TOY, *sorted(PRESETS)]
@@ -20,8 +22,8 @@ def layers(overlay):
     """The config files of a preset, which says itself on what it lies."""
     if overlay is None:
         return []
-    said = re.search(rf"--configfile ((presets/\S+ )*presets/{overlay.name})", overlay.read_text())
-    return [PROJECT / name for name in said[1].split()] if said else [overlay]
+    said = re.search(r"((?:presets/\S+ )*)presets/" + overlay.name, overlay.read_text())
+    return [*(PROJECT / name for name in said[1].split()), overlay] if said else [overlay]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda file: file.stem if file else "default")

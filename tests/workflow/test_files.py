@@ -279,13 +279,14 @@ def test_continuous_integration_runs_what_make_test_runs():
         assert command in make.stdout
 
 
-def test_make_study_runs_every_part_on_the_blank_preset():
-    make = subprocess.run(["make", "-n", "study"], cwd=PROJECT, capture_output=True, text=True)
-    parts = sorted((PROJECT / "presets").glob("study-*.yaml"))
+@pytest.mark.parametrize(("family", "shared"), [("study", ""), ("claims", "presets/claims.yaml ")])
+def test_a_family_of_presets_runs_every_part_on_the_blank_preset(family, shared):
+    make = subprocess.run(["make", "-n", family], cwd=PROJECT, capture_output=True, text=True)
+    parts = sorted((PROJECT / "presets").glob(f"{family}-*.yaml"))
     assert parts
     for part in parts:
-        layers = f"--configfile presets/blank.yaml presets/{part.name} presets/records.yaml"
-        assert make.stdout.count(layers) == 1
+        layers = f"presets/blank.yaml {shared}presets/{part.name} presets/records.yaml"
+        assert make.stdout.count(f"--configfile {layers}") == 1
         assert f'--part "{part.stem}" --command "make {part.stem}"' in make.stdout
 
 

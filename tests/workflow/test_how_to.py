@@ -5,6 +5,7 @@ import re
 import sys
 
 import pytest
+import torch
 
 from crosskrylov.runtime.files import read_tsv
 from crosskrylov.solvers import base, registry
@@ -93,3 +94,23 @@ def test_study_of_the_page_adds_its_own_jobs_only(with_study, tmp_path):
     (tmp_path / "off.yaml").write_text("studies:\n  dominance:\n")
     off = planned("--configfile", TOY, tmp_path / "off.yaml")
     assert on - off == {"study_dominance"}
+
+
+# --- scores on the fly ----------------------------------------------------------------------------
+
+
+def test_the_page_on_scores_on_the_fly_runs_as_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (HOW_TO / "train-with-scores-on-the-fly.md").read_text()
+    images = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    names = {"images": images, "dataset": list(images)}
+    for block in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL):
+        exec(block, names)
+        if "batch" in names:
+            assert names["batch"].shape == images.shape
+            assert names["drawn"].shape == (4, 2, 64, 64)
+    assert names["drawn"].isfinite().all()
+    assert names["image"].equal(images[0])
+    assert names["score"].shape == (2, 64, 64)
+    exact = names["scores"](images[:1], names["time"][None])[0]
+    assert torch.linalg.norm(names["score"] - exact) < 1e-3 * torch.linalg.norm(exact)

@@ -10,7 +10,7 @@ from crosskrylov.runtime.files import read_json
 from tests.conftest import PROJECT, TOY
 
 PAGE = PROJECT / "docs" / "how-to" / "add-an-objective.md"
-RESULT = "results/training/single_image/toy/pseudo_huber/seed7/result.json"
+RESULT = "results/training/single_image/toy/pseudo_huber/image0/seed7/result.json"
 
 
 @pytest.fixture

@@ -58,7 +58,9 @@ def of_run(function, *names):
 
 def of_calibration(name):
     """Return a parameter of the calibration as a function of the wildcards."""
-    return lambda wildcards: training.calibration_params(config, wildcards.images)[name]
+    return lambda wildcards: training.calibration_params(
+        config, wildcards.images, wildcards.together
+    )[name]
 
 
 def code_file(path):

@@ -33,6 +33,8 @@ rule precompute_scores:
         "../../envs/training.yaml"
     threads: workflow.cores
     params:
+        # where chunks survive a job that ends early
+        state="results/{images}/seed{seed}/scores_state/{scatteritem}",
         equation=equation,
         density=config["density"],
         march=config["march"],

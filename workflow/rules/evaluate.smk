@@ -1,10 +1,11 @@
 """From trained models to results: denoised images, samples, metrics, tables and figures.
 
 REQUIRED INPUTS: what train.smk makes
-OUTPUTS: results/training/{experiment}/{images}/{model}/seed{seed}/{denoised.npz, samples.npz, result.json},
-    results/tables/{training, quality, ablation}.tsv, results/figures/*.{svg,png}
+OUTPUTS: results/training/{experiment}/{images}/{model}/(image{image}/)seed{seed}/{denoised.npz, samples.npz, result.json},
+    results/tables/{training, quality, ablation, controls, control_effects, learning_rates, best_rates}.tsv, results/figures/*.{svg,png}
 """
 
+from crosskrylov.metrics.names import REAL
 from crosskrylov.reporting.catalogue import TABLE_CAPTIONS, figure_caption
 
 TABLES = training.tables(config)
@@ -32,14 +33,14 @@ rule denoise:
     """Denoise the noised image with the trained {wildcards.model} and keep the way there."""
     input:
         images="results/{images}/seed{seed}/images.npz",
-        checkpoint=f"{RUN}checkpoint",
+        checkpoint=f"{RUN_ON_IMAGES}checkpoint",
         library=code_with_model("denoise.py"),
     output:
-        denoised=f"{RUN}denoised.npz",
+        denoised=f"{RUN_ON_IMAGES}denoised.npz",
     log:
-        "results/logs/training/{experiment}/{images}/{model}/seed{seed}/denoise.log",
+        "results/logs/training/{experiment}/{images}/{model}/image{image}/seed{seed}/denoise.log",
     benchmark:
-        "results/benchmarks/training/{experiment}/{images}/{model}/seed{seed}/denoise.tsv"
+        "results/benchmarks/training/{experiment}/{images}/{model}/image{image}/seed{seed}/denoise.tsv"
     wildcard_constraints:
         experiment="single_image",
     conda:
@@ -56,24 +57,24 @@ rule evaluate_single_image:
     """Find what each target SSIM took, pre-computation counted."""
     input:
         unpack(embedded_images),
-        unpack(of_run(training.denoised_images, "experiment", "images", "model", "seed")),
-        curve=f"{RUN}curve.tsv",
-        summary=f"{RUN}training.json",
+        unpack(of_run(training.denoised_images, "experiment", "images", "model", "image", "seed")),
+        curve=f"{RUN_ON_IMAGES}curve.tsv",
+        summary=f"{RUN_ON_IMAGES}training.json",
         library=code("evaluate_single_image.py"),
     output:
-        result=f"{RUN}result.json",
+        result=f"{RUN_ON_IMAGES}result.json",
     log:
-        "results/logs/training/{experiment}/{images}/{model}/seed{seed}/evaluate_single_image.log",
+        "results/logs/training/{experiment}/{images}/{model}/image{image}/seed{seed}/evaluate_single_image.log",
     benchmark:
-        "results/benchmarks/training/{experiment}/{images}/{model}/seed{seed}/evaluate_single_image.tsv"
+        "results/benchmarks/training/{experiment}/{images}/{model}/image{image}/seed{seed}/evaluate_single_image.tsv"
     wildcard_constraints:
-        experiment="single_image|ablation_single_image",
+        experiment="single_image|ablation_single_image|learning_rates",
     conda:
         "../../envs/training.yaml"
     params:
-        run=of_run(training.run_columns, "experiment", "images", "model", "seed"),
+        run=of_run(training.run_columns, "experiment", "images", "model", "seed", "image"),
         targets=of_run(training.targets_of, "experiment", "model"),
-        n_images=len(config["training"]["single_image"]["images"]),
+        n_images=lambda wildcards: len(training.image_indices(wildcards.image)),
     script:
         "../scripts/evaluate_single_image.py"
 
@@ -158,6 +159,81 @@ rule compare_samplers:
         metrics=config["metrics"],
     script:
         "../scripts/compare_samplers.py"
+
+
+rule hold_out_images:
+    """Load the images of {wildcards.images} that nothing is trained on."""
+    input:
+        library=lambda wildcards: code("hold_out_images.py", source_file(config, wildcards.images)),
+    output:
+        images="results/{images}/seed{seed}/held_out.npz",
+    log:
+        "results/logs/{images}/seed{seed}/hold_out_images.log",
+    benchmark:
+        "results/benchmarks/{images}/seed{seed}/hold_out_images.tsv"
+    conda:
+        "../../envs/training.yaml"
+    params:
+        image_set=image_set,
+        seed=lambda wildcards: int(wildcards.seed),
+        most=config["training"]["quality"]["held_out"],
+        files=lambda wildcards: watched_files(config, wildcards.images),
+    script:
+        "../scripts/hold_out_images.py"
+
+
+rule judge_quality:
+    """Judge the trained {wildcards.model} by many samples under its best sampler."""
+    input:
+        images="results/{images}/seed{seed}/images.npz",
+        held_out="results/{images}/seed{seed}/held_out.npz",
+        checkpoint=lambda wildcards: RUN.replace(
+            "{experiment}", training.training_of(wildcards.experiment)
+        )
+        + "checkpoint",
+        library=code_with_model("judge_quality.py"),
+    output:
+        result=f"{RUN}result.json",
+    log:
+        "results/logs/training/{experiment}/{images}/{model}/seed{seed}/judge_quality.log",
+    benchmark:
+        "results/benchmarks/training/{experiment}/{images}/{model}/seed{seed}/judge_quality.tsv"
+    wildcard_constraints:
+        experiment="quality|ablation_quality",
+        model=f"(?!{REAL}/)[A-Za-z][A-Za-z0-9_.-]*",
+    conda:
+        "../../envs/training.yaml"
+    threads: workflow.cores
+    params:
+        run=of_run(training.run_columns, "experiment", "images", "model", "seed"),
+        objective=trained_model,
+        training=training_section,
+        metrics=config["metrics"],
+    script:
+        "../scripts/judge_quality.py"
+
+
+rule judge_real_images:
+    """Judge real images of {wildcards.images} as if they were samples: the floor."""
+    input:
+        images="results/{images}/seed{seed}/images.npz",
+        held_out="results/{images}/seed{seed}/held_out.npz",
+        library=code("judge_real_images.py"),
+    output:
+        result="results/training/quality/{images}/" + REAL + "/seed{seed}/result.json",
+    log:
+        "results/logs/training/quality/{images}/seed{seed}/judge_real_images.log",
+    benchmark:
+        "results/benchmarks/training/quality/{images}/seed{seed}/judge_real_images.tsv"
+    conda:
+        "../../envs/training.yaml"
+    params:
+        run=lambda wildcards: training.run_columns(
+            config, "quality", wildcards.images, REAL, wildcards.seed
+        ),
+        options=training.floor_options(config),
+    script:
+        "../scripts/judge_real_images.py"
 
 
 rule gather_results:

@@ -40,6 +40,7 @@ if MARCHED or CLOCKED:
     )
 if MARCHED or FROZEN or CLOCKED:
     add_targets("solvers", ["results/tables/solvers.tsv", "results/tables/solvers_by_seed.tsv"])
+if MARCHED or FROZEN or CLOCKED or training.results_of(config, "single_image"):
     add_targets("tables", "results/tables/claims.tsv")
 
 
@@ -144,7 +145,7 @@ rule solver_table:
 rule claims_table:
     """Set every published claim against what was measured, with a verdict."""
     input:
-        solvers="results/tables/solvers.tsv",
+        solvers=lambda wildcards: made_table("solvers"),
         training=lambda wildcards: made_table("training"),
         quality=lambda wildcards: made_table("quality"),
         clocks=lambda wildcards: made_table("clocks"),

@@ -1,14 +1,14 @@
 """Embedding of images with their scores, and the training of every model.
 
 REQUIRED INPUTS: images.npz, exact_scores.npz or trajectories/{solver}.npz of results/{images}/seed{seed}/
-OUTPUTS: results/{images}/seed{seed}/embedded.npz, results/training/calibration/{images}.tsv,
-    results/training/{experiment}/{images}/{model}/seed{seed}/{curve.tsv, training.json, checkpoint/}
+OUTPUTS: results/{images}/seed{seed}/embedded.npz, results/training/calibration/{images}/together{together}.tsv,
+    results/training/{experiment}/{images}/{model}/(image{image}/)seed{seed}/{curve.tsv, training.json, checkpoint/}
 """
 
 import os
 
 from crosskrylov.planning import sources
-from crosskrylov.planning.training import RUN
+from crosskrylov.planning.training import RUN, RUN_ON_IMAGES
 
 # Threads of GNU OpenMP spin for milliseconds before they sleep. Where anything else runs on the same
 # cores a training step then takes 20 times as long (8.3 s instead of 0.36 s on two busy cores); this is
@@ -20,13 +20,15 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 wildcard_constraints:
     experiment="|".join(training.EXPERIMENTS),
     model="[A-Za-z][A-Za-z0-9_.-]*",
+    image=r"\d+(\+\d+)*",
+    together=r"\d+",
     embedded="embedded(/[A-Za-z][A-Za-z0-9_.-]*)?",
 
 
 trained_model = of_run(training.trained_model, "experiment", "model")
-training_section = of_run(training.training_section, "experiment", "model")
+training_section = of_run(training.training_section, "experiment", "model", "image")
 embedded_images = of_run(training.embedded_images, "experiment", "images", "model", "seed")
-method_result = of_run(training.method_result, "experiment", "images", "model", "seed")
+method_result = of_run(training.method_result, "experiment", "images", "model", "image", "seed")
 frechet_features = of_run(sources.frechet_features, "images")
 
 
@@ -55,13 +57,15 @@ rule calibrate_training:
     """Time a step of every model of the single-image experiment, with nothing else on the machine."""
     input:
         images=of_run(training.calibration_images, "images"),
-        library=lambda wildcards: code("calibrate_training.py", *training.calibration_files(config)),
+        library=lambda wildcards: code(
+            "calibrate_training.py", *training.calibration_files(config, wildcards.images)
+        ),
     output:
         seconds=training.CALIBRATION,
     log:
-        "results/logs/training/calibrate_training-{images}.log",
+        "results/logs/training/calibrate_training-{images}-{together}.log",
     benchmark:
-        "results/benchmarks/training/calibrate_training-{images}.tsv"
+        "results/benchmarks/training/calibrate_training-{images}-{together}.tsv"
     conda:
         "../../envs/training.yaml"
     threads: workflow.cores
@@ -90,15 +94,15 @@ rule train_single_image:
         images="results/{images}/seed{seed}/images.npz",
         library=code_with_model("train_single_image.py"),
     output:
-        curve=f"{RUN}curve.tsv",
-        summary=f"{RUN}training.json",
-        checkpoint=directory(f"{RUN}checkpoint"),
+        curve=f"{RUN_ON_IMAGES}curve.tsv",
+        summary=f"{RUN_ON_IMAGES}training.json",
+        checkpoint=directory(f"{RUN_ON_IMAGES}checkpoint"),
     log:
-        "results/logs/training/{experiment}/{images}/{model}/seed{seed}/train_single_image.log",
+        "results/logs/training/{experiment}/{images}/{model}/image{image}/seed{seed}/train_single_image.log",
     benchmark:
-        "results/benchmarks/training/{experiment}/{images}/{model}/seed{seed}/train_single_image.tsv"
+        "results/benchmarks/training/{experiment}/{images}/{model}/image{image}/seed{seed}/train_single_image.tsv"
     wildcard_constraints:
-        experiment="single_image|ablation_single_image",
+        experiment="single_image|ablation_single_image|learning_rates",
     conda:
         "../../envs/training.yaml"
     # its steps are the same only with the same number; with fewer than there are cores, runs share them
@@ -106,13 +110,13 @@ rule train_single_image:
     resources:
         gpu=1 if config["training"]["device"] == "cuda" else 0,
     params:
-        state=f"{RUN}state",
+        state=f"{RUN_ON_IMAGES}state",
         objective=trained_model,
         embedded_steps=of_run(training.embedded_steps, "experiment", "model"),
         equation=equation,
         unet=config["unet"],
         training=training_section,
-        stop_multiples=of_run(training.stop_multiples, "experiment", "images", "model"),
+        stop_multiples=of_run(training.stop_multiples, "experiment", "images", "model", "image"),
     script:
         "../scripts/train_single_image.py"
 

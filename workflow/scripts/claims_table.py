@@ -15,12 +15,12 @@ def main(
     solvers_path, training_path, quality_path, clocks_path, table_path, solvers, image_sets
 ) -> None:
     """Write a row per claim and data set (.tsv); tables that were not made are None."""
-    training, quality, clocks = (
-        read_tsv(path) if path else None for path in (training_path, quality_path, clocks_path)
+    solvers_table, *others = (
+        read_tsv(path) if path else None
+        for path in (solvers_path, training_path, quality_path, clocks_path)
     )
     declared = declared_in_configs([{"solvers": solvers, "image_sets": image_sets}])
-    table = claims_table(read_tsv(solvers_path), training, quality, clocks, declared)
-    write_table(table_path, table)
+    write_table(table_path, claims_table(solvers_table, *others, declared))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import numpy as np
 
 from crosskrylov.equation.problem import problem_from_config
 from crosskrylov.equation.stencil import score
-from crosskrylov.learning.embedding import drift_at_steps, embed_images
+from crosskrylov.learning.embedding import drift_at_steps, embed_images, takes_scores
 from crosskrylov.runtime.files import load_npz, read_json, save_npz
 from crosskrylov.runtime.jobs import run_job
 
@@ -27,7 +27,7 @@ def main(
     """Write ``embedded`` [N, S, C, H, W], ``times``, ``displacement_rms``, seconds per image.
 
     ``scores_path`` holds scores, or log-densities as a march leaves them; ``summary_path`` says how
-    many seconds those took.
+    many seconds those took; an embedding that takes none of them does not count these.
     """
     images = load_npz(images_path)["images"]
     archive = load_npz(scores_path)
@@ -42,6 +42,7 @@ def main(
         scores,
         archive["times"],
         variant=embedding["variant"],
+        field=embedding["field"],
         diffusion=g,
         drift=drift_at_steps(problem, archive["steps"]),
         steps=embedding["steps"],
@@ -49,7 +50,9 @@ def main(
         seed=seed,
     )
     embedding_seconds = time.perf_counter() - started
-    score_seconds = sum(read_json(summary_path)["seconds"].values())
+    score_seconds = 0.0
+    if takes_scores(embedding["variant"], embedding["field"]):
+        score_seconds = sum(read_json(summary_path)["seconds"].values())
     save_npz(
         embedded_path,
         embedded=embedded.images,

@@ -2,10 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
-from crosskrylov.experiments.quality import measure_samples, measure_score_error
+from crosskrylov.experiments.quality import (
+    mean_score_errors,
+    measure_samples,
+    measure_score_error,
+)
 from crosskrylov.learning.training.checkpoint import load_network
 from crosskrylov.runtime.device import select_device
 from crosskrylov.runtime.files import load_npz, read_json, write_json
@@ -30,13 +33,13 @@ def main(
     threads: int,
     embedded_path=None,
 ) -> None:
-    """Write every metric of the samples and the score-matching error by noise level (.json)."""
+    """Write every metric of the samples and the score's error by noise level (.json)."""
     torch.set_num_threads(threads)
     network = load_network(checkpoint_path, select_device(training["device"]))
     images, drawn = load_npz(images_path)["images"], load_npz(samples_path)
     values = measure_samples(drawn["samples"], images, features, metrics, str(network.device))
-    score_errors = measure_score_error(network, objective, images, training, metrics)
-    values["score_matching_error"] = float(np.mean(list(score_errors.values())))
+    score_error = measure_score_error(network, objective, images, training, metrics)
+    values |= mean_score_errors(score_error["errors"])
     precompute_seconds = 0.0
     if embedded_path is not None:
         precompute_seconds = len(images) * float(
@@ -54,7 +57,7 @@ def main(
             **read_json(summary_path),
             "precompute_seconds": precompute_seconds,
             "quality": [{**shared, "metric": m, "value": v} for m, v in values.items()],
-            "score_matching_error_by_sigma": {f"{s:.6g}": e for s, e in score_errors.items()},
+            "score_error": score_error,
         },
     )
 

@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from crosskrylov.reporting.figures import controls, generation, training
 from crosskrylov.reporting.figures.style import save_figure
-from crosskrylov.reporting.figures.training import FIGURES
+from crosskrylov.reporting.figures.survival import plot_survival
 from crosskrylov.reporting.records import read_run
 from crosskrylov.reporting.tables.training import training_curves
 from crosskrylov.runtime.files import read_tsv
@@ -11,6 +12,13 @@ from crosskrylov.runtime.jobs import run_job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
+
+FIGURES = {
+    **training.FIGURES,
+    **generation.FIGURES,
+    **controls.FIGURES,
+    "survival": plot_survival,
+}
 
 
 def main(

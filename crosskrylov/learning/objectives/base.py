@@ -41,6 +41,8 @@ class Setting:
         Embedded images in [0, 1], for models that declare ``scores``.
     levels : NoiseLevels or None
         The schedule that the model declares for the experiment; None: the single level ``noise``.
+    visited : tensor of int, shape (V,), or None
+        For models that declare ``restricted``: the levels that denoising visits; None: all.
     batch_size : int
         Noised images per optimiser step.
     noise : float
@@ -51,6 +53,11 @@ class Setting:
         T, the end of ``times``.
     scaled : bool
         The network's output is lambda times the score, as the model declares.
+    flow : callable or None
+        Unit noises (N, C, H, W) to the images, in [-1, 1], that the flow of the network makes of
+        them which a model with a ``teacher`` starts from.
+    seed : int
+        Of what is drawn or trained before the first step.
     """
 
     images: torch.Tensor
@@ -62,6 +69,9 @@ class Setting:
     diffusion: float
     final_time: float
     scaled: bool
+    visited: torch.Tensor | None = None
+    flow: Callable[[torch.Tensor], torch.Tensor] | None = None
+    seed: int = 0
 
     @property
     def published_weight(self) -> float:
@@ -84,6 +94,21 @@ def register(name: str, **facts) -> Callable[[Builder], Builder]:
         Attributes of `crosskrylov.learning.objectives.index.Model`.
     """
     return lambda build: build
+
+
+def noise_predictor(
+    objective: Objective,
+    network: torch.nn.Module,
+    count: int = 1,
+    generator: torch.Generator | None = None,
+) -> torch.nn.Module:
+    """Return the noise predictor that a network trained on ``objective`` is for samplers.
+
+    That is the network itself, unless the objective has a method ``predictor(network, count,
+    generator)``: its network's output is no noise, or needs a condition for each sample.
+    """
+    make = getattr(objective, "predictor", None)
+    return network if make is None else make(network, count, generator)
 
 
 def standard_normal(

@@ -9,13 +9,17 @@ from crosskrylov.learning.objectives.single_level import SingleLevelObjective
     "dsm",
     experiments={"single_image": None, "budget": "geometric"},
     ablation="no_embedding",
+    family="score",
 )
 @register(
     "dsm_scaled",
     experiments={"single_image": None},
     scaled=True,
+    family="scaled_score",
     elsewhere="the same as 'dsm' over a schedule of levels",
 )
+# what a network gains by being trained on alone: the control of those that start from it
+@register("dsm_continued", experiments={"study": "geometric"}, teacher="dsm")
 def denoising_score_matching(setting: Setting) -> Objective:
     """Return the published loss on the images (Eq. 25), or over a schedule of levels (Eq. 26b)."""
     if setting.levels is not None:

@@ -10,8 +10,16 @@ from crosskrylov.runtime.declared import Declared, declared_in, did_you_mean
 
 OBJECTIVES_FOLDER = Path(__file__).resolve().parent
 
-#: The experiments that models are trained in; each is a section of ``training``.
-EXPERIMENTS = ("single_image", "budget")
+#: The experiments that models are trained in; each is a section of ``training``, but for ``study``,
+#: the study that compares objectives.  It takes the models of ``budget`` as well.
+EXPERIMENTS = ("single_image", "budget", "study")
+
+#: The keys that name the models of an experiment.
+KEYS_OF_MODELS = {
+    "single_image": "training.single_image.models",
+    "budget": "training.budget.models",
+    "study": "studies.training_objectives.models",
+}
 
 #: Noise schedules: those of `crosskrylov.learning.schedule`, and None, the single level lambda.
 SCHEDULES = (None, "linear", "geometric")
@@ -40,12 +48,27 @@ class Model:
         Without a schedule: the network's output is lambda times the score, not the score.
     start : {"image", "noise"}
         How a single image is judged: denoised from its noised copy, or drawn from pure noise.
+    restricted : bool
+        With a schedule, on a single image: trained on the levels only that its denoising visits.
+    clipped : bool
+        With a schedule, on a single image: the noised copy is clipped to [0, 1] before it is
+        denoised, as that of the models without a schedule always is.
+    family : str
+        The models whose loss and output have one size, and that therefore share a learning rate
+        (``training.single_image.learning_rates``); empty: the general one.
     baseline : bool
         It is the model that speed-ups are given against; exactly one is.
     ablation : str
         The variant of the ablation that its runs of the main experiments stand for, if any.
     elsewhere : str
         What it would be in the experiments that it does not belong to.
+    teacher : str
+        The model whose trained network it starts from; empty for one that starts afresh.
+    condition : bool
+        Its network gets a second image beside the noised one.
+    fits : str
+        The samplers that fit it: all if empty, those that draw no noise on the way for ``flow``,
+        else the one of that name.
     """
 
     name: str
@@ -54,9 +77,15 @@ class Model:
     scores: bool = False
     scaled: bool = False
     start: str = "image"
+    restricted: bool = False
+    clipped: bool = False
+    family: str = ""
     baseline: bool = False
     ablation: str = ""
     elsewhere: str = "not made for that experiment"
+    teacher: str = ""
+    condition: bool = False
+    fits: str = ""
 
     def __post_init__(self):
         known = tuple(f.name for f in fields(self)[2:])
@@ -73,6 +102,11 @@ class Model:
             self._reject("experiments.budget is None; generation needs a noise schedule")
         if self.start == "noise" and self.experiments.get("single_image") is None:
             self._reject("start is 'noise', which needs a noise schedule in single_image")
+        for key in ("restricted", "clipped"):
+            if getattr(self, key) and self.experiments.get("single_image") is None:
+                self._reject(f"{key} is True, which needs a noise schedule in single_image")
+        if self.clipped and self.start == "noise":
+            self._reject("clipped is True and start 'noise': there is no noised copy to clip")
 
     def _reject(self, problem: str) -> None:
         raise ConfigError(f"The declaration of model {self.name!r} in {self.file}: {problem}.")
@@ -86,9 +120,26 @@ class Model:
         """Return whether both stand above the same function."""
         return (self.file, self.declared.attribute) == (other.file, other.declared.attribute)
 
-    def build(self, setting: Any) -> Any:
-        """Import the model's module and return its objective for a `Setting`."""
-        return self.declared.load(__package__)(setting)
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Names of the options that its builder takes beside the `Setting`."""
+        return self.declared.parameters[1:]
+
+    def build(self, setting: Any, **options: Any) -> Any:
+        """Import the model's module and return its objective for a `Setting`.
+
+        Raises
+        ------
+        ConfigError
+            If an option is unknown.
+        """
+        for key in options:
+            if key not in self.options:
+                raise ConfigError(
+                    f"Model {self.name!r} has no option {key!r}{did_you_mean(key, self.options)}; "
+                    f"it has {', '.join(self.options) or 'none'}."
+                )
+        return self.declared.load(__package__)(setting, **options)
 
 
 def registered_models(folder: Path = OBJECTIVES_FOLDER) -> dict[str, Model]:
@@ -132,6 +183,11 @@ def baseline_models() -> list[str]:
     return [first.name, *sorted(others)]
 
 
+def learning_families() -> list[str]:
+    """Return the families that share a learning rate, in alphabetical order."""
+    return sorted({model.family for model in registered_models().values() if model.family})
+
+
 def model_entry(name: str, experiment: str, key: str | None = None) -> Model:
     """Return a model of an experiment.
 
@@ -139,7 +195,7 @@ def model_entry(name: str, experiment: str, key: str | None = None) -> Model:
     ----------
     name : str
         The model's name.
-    experiment : {"single_image", "budget"}
+    experiment : {"single_image", "budget", "study"}
         What it is to be trained in.
     key : str, optional
         The key of the configuration to name in an error; that of the experiment by default.
@@ -149,17 +205,18 @@ def model_entry(name: str, experiment: str, key: str | None = None) -> Model:
     ConfigError
         If there is no such model, or if it does not belong to the experiment.
     """
-    key = key or f"training.{experiment}.models"
+    key = key or KEYS_OF_MODELS[experiment]
     models = registered_models()
+    belong = {experiment, "budget"} if experiment == "study" else {experiment}
     if name not in models:
-        belonging = [m.name for m in models.values() if experiment in m.experiments]
+        belonging = [m.name for m in models.values() if belong & set(m.experiments)]
         raise ConfigError(
             f"{key} names {name!r}, which is no model{did_you_mean(name, belonging)}: allowed are "
             f"{', '.join(sorted(belonging))}."
         )
     model = models[name]
-    if experiment not in model.experiments:
-        places = " and ".join(f"training.{place}.models" for place in model.experiments)
+    if not belong & set(model.experiments):
+        places = " and ".join(KEYS_OF_MODELS[place] for place in model.experiments)
         raise ConfigError(
             f"{key} names {name!r}, which is {model.elsewhere}: remove it there (it belongs in "
             f"{places})."

@@ -22,7 +22,7 @@ class LevelObjective:
     images : tensor, shape (N, C, H, W), float32
         Clean images, in [-1, 1].
     levels : NoiseLevels
-        Schedule; levels are drawn uniformly.
+        Schedule; levels are drawn uniformly, from all or from ``drawn``.
     batch_size : int
         Images (with replacement) per step.
     weight : float
@@ -33,6 +33,8 @@ class LevelObjective:
     exact_target : bool
         Regress on the exact score of the noised data set (`mixture_noise`) instead of on the drawn
         noise.
+    drawn : tensor of int, shape (V,), optional
+        Levels that are drawn, all of the schedule by default.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class LevelObjective:
         weight: float = 1.0,
         embedded: torch.Tensor | None = None,
         exact_target: bool = False,
+        drawn: torch.Tensor | None = None,
     ):
         if embedded is not None and (
             embedded.ndim != 5
@@ -59,6 +62,7 @@ class LevelObjective:
         self.batch_size = batch_size
         self.weight = weight
         self.exact_target = exact_target
+        self.drawn = drawn
 
     def to(self, device: torch.device) -> "LevelObjective":
         """Move the data to ``device``."""
@@ -67,16 +71,26 @@ class LevelObjective:
             self.embedded = self.embedded.to(device)
         return self
 
-    def loss(self, network: torch.nn.Module, generator: torch.Generator) -> torch.Tensor:
-        """Return the weighted mean squared error of the predicted noise on one random batch."""
+    def noise(self, clean: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Return the noise of a batch; where it depends on the images, objectives differ here."""
+        return standard_normal(tuple(clean.shape), generator, clean.device)
+
+    def draw(self, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return clean images (B, C, H, W), levels (B,) and noise of one random batch."""
         device = self.images.device
         index = torch.randint(len(self.images), (self.batch_size,), generator=generator).to(device)
-        t = torch.randint(len(self.levels), (self.batch_size,), generator=generator).to(device)
+        n_drawn = len(self.levels) if self.drawn is None else len(self.drawn)
+        t = torch.randint(n_drawn, (self.batch_size,), generator=generator)
+        t = (t if self.drawn is None else self.drawn[t]).to(device)
         if self.embedded is None:
             clean = self.images[index]
         else:
             clean = self.embedded[index, t * self.embedded.shape[1] // len(self.levels)]
-        z = standard_normal(tuple(clean.shape), generator, device)
+        return clean, t, self.noise(clean, generator)
+
+    def loss(self, network: torch.nn.Module, generator: torch.Generator) -> torch.Tensor:
+        """Return the weighted mean squared error of the predicted noise on one random batch."""
+        clean, t, z = self.draw(generator)
         signal, noise = self.levels.signal_and_noise(t)
         x = (signal * clean + noise * z).contiguous(memory_format=torch.channels_last)
         target = mixture_noise(x, self.images, signal, noise) if self.exact_target else z

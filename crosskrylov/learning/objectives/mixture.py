@@ -1,5 +1,7 @@
 """The exact score of a noised data set: a Gaussian mixture with one component per image."""
 
+from contextlib import nullcontext
+
 import torch
 
 
@@ -20,7 +22,19 @@ def posterior_mean(
     Returns
     -------
     tensor, shape (B, C, H, W)
+        In single precision also inside autocast: bfloat16 products would change the weights, whose
+        logarithms are differences of large numbers over a small ``noise``.
     """
+    with _without_autocast(x.device.type):
+        return _weighted_mean(x, data, signal, noise)
+
+
+def _without_autocast(device: str):
+    available = torch.amp.is_autocast_available(device)
+    return torch.autocast(device, enabled=False) if available else nullcontext()
+
+
+def _weighted_mean(x, data, signal, noise):
     points = data.flatten(1)  # (N, D)
     query = x.flatten(1)  # (B, D)
     signal, noise = signal.reshape(-1, 1), noise.reshape(-1, 1)

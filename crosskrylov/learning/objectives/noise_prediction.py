@@ -8,12 +8,14 @@ from crosskrylov.learning.objectives.levels import LevelObjective
     "ddpm",
     experiments={"single_image": "linear", "budget": "linear"},
     baseline=True,
+    family="noise_levels",
 )
 # the same training with another test, which is harder and tells nothing about denoising
 @register(
     "ddpm_from_noise",
     experiments={"single_image": "linear"},
     start="noise",
+    family="noise_levels",
     elsewhere="the same as 'ddpm' where every sample starts from noise",
 )
 def noise_prediction(setting: Setting) -> Objective:

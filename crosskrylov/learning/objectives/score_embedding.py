@@ -10,12 +10,14 @@ from crosskrylov.learning.objectives.single_level import SingleLevelObjective
     experiments={"single_image": None, "budget": "geometric"},
     scores=True,
     ablation="published",
+    family="score",
 )
 @register(
     "score_embedding_scaled",
     experiments={"single_image": None},
     scores=True,
     scaled=True,
+    family="scaled_score",
     elsewhere="the same as 'score_embedding' over a schedule of levels",
 )
 def score_embedding(setting: Setting) -> Objective:

@@ -87,6 +87,22 @@ def denoise_published(
     return x, torch.stack(path) if path else x.new_empty((0, *x.shape))
 
 
+def visited_levels(levels: NoiseLevels, *, noise: float, steps: int) -> np.ndarray:
+    """Return the levels that `denoise_from_level` visits, increasing.
+
+    Parameters
+    ----------
+    levels, noise, steps
+        As for `denoise_from_level`.
+    """
+    return scheduler_for(DENOISING_SAMPLER, _levels_below(levels, noise), steps)[1]
+
+
+def _levels_below(levels: NoiseLevels, noise: float) -> NoiseLevels:
+    """Return the levels up to that of ``noise`` on the scale of [0, 1]."""
+    return NoiseLevels(levels.alphas_cumprod[: levels.nearest_level(2 * noise) + 1])
+
+
 @torch.no_grad()
 def denoise_from_level(
     network: torch.nn.Module,
@@ -108,7 +124,8 @@ def denoise_from_level(
     network : Module
         Noise predictor.
     start : tensor, shape (N, C, H, W)
-        Noised images on the scale of [0, 1], unclipped.
+        Noised images on the scale of [0, 1], as the network is to see them: unclipped but for
+        models that declare ``clipped``.
     levels : NoiseLevels
         Schedule of the network.
     noise : float
@@ -124,8 +141,7 @@ def denoise_from_level(
         As for `denoise_published`; intermediate images are divided by their signal factor.
     """
     model = NoiseModel(network, levels)
-    first = levels.nearest_level(2 * noise)
-    part = NoiseLevels(levels.alphas_cumprod[: first + 1])
+    part = _levels_below(levels, noise)
     scheduler, indices = scheduler_for(DENOISING_SAMPLER, part, steps)
     times = [int(t) for t in scheduler.timesteps]
     signals = np.sqrt(part.alphas_cumprod)[indices]

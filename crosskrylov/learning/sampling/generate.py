@@ -1,7 +1,7 @@
 """Samplers by name, with function evaluations counted the same way for all."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -51,6 +51,10 @@ class Samples:
     setup_evaluations: int = 0
 
 
+def _normal(shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+    return torch.randn(shape, generator=generator)
+
+
 def draw_samples(
     network: torch.nn.Module,
     levels: NoiseLevels,
@@ -66,6 +70,7 @@ def draw_samples(
     training_images: torch.Tensor | None = None,
     dtype: torch.dtype = torch.float32,
     clip: bool = True,
+    draw_start: Callable[[tuple[int, ...], torch.Generator], torch.Tensor] = _normal,
 ) -> Samples:
     """Draw images from noise.
 
@@ -98,6 +103,8 @@ def draw_samples(
         Precision of the state; float64 needs a network that takes it.
     clip : bool
         Keep the implied image in [-1, 1] (`NoiseModel`).
+    draw_start : callable
+        ``(shape, generator)`` to the noise that sampling starts from; unit normal by default.
 
     Raises
     ------
@@ -127,7 +134,7 @@ def draw_samples(
     for first in range(0, n_samples, batch_size):
         shape = (min(batch_size, n_samples - first), *image_shape)
         model = NoiseModel(network, levels, clip)
-        start = torch.randn(shape, generator=generator).to(device, dtype)
+        start = draw_start(shape, generator).to(device, dtype)
         x = run(model, start, function_evaluations, generator, **needs)
         evaluations = max(evaluations, model.evaluations)
         setup += model.setup_evaluations

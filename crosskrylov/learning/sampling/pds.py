@@ -90,7 +90,7 @@ def preconditioner_from_images(
     def filtered(q):
         return (alpha / (q / q.max() + alpha - 1)).float()
 
-    ones = torch.ones(images.shape[1:])
+    ones = torch.ones(images.shape[1:], device=images.device)
     power = torch.fft.fft2(images).abs().square().mean(0)
     return Preconditioner(
         filtered(torch.log1p(power)) if frequency else ones,

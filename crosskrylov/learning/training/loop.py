@@ -32,6 +32,9 @@ PROGRESS_FORMAT = (
     "{desc}: {percentage:3.0f}%|{bar:20}| {n:.0f}/{total:.0f} s, left {remaining}{postfix}"
 )
 
+#: Kinds of device that mixed precision is for.
+MIXED_PRECISION_DEVICES = ("cuda",)
+
 #: Called with the network (averaged weights, eval mode); returns metrics by name.
 Evaluate = Callable[[torch.nn.Module], Mapping[str, float]]
 
@@ -207,8 +210,8 @@ class OptimiserSteps:
 
     def _precision(self):
         """Return the context that a loss is computed in."""
-        if self.options.mixed_precision and self.device.type == "cuda":
-            return torch.autocast("cuda", dtype=torch.bfloat16)
+        if self.options.mixed_precision and self.device.type in MIXED_PRECISION_DEVICES:
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
         return nullcontext()
 
 

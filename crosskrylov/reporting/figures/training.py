@@ -8,6 +8,7 @@ import pandas as pd
 
 from crosskrylov.learning.objectives.index import PUBLISHED, baseline_model
 from crosskrylov.learning.sampling.registry import declared_samplers
+from crosskrylov.metrics.names import SSIM_METRICS
 from crosskrylov.reporting.figures.layout import (
     counted,
     described_sets,
@@ -28,6 +29,7 @@ from crosskrylov.reporting.figures.style import (
     readable,
 )
 from crosskrylov.reporting.tables.ablation import ablation_sentence
+from crosskrylov.reporting.tables.training import images_together
 
 
 def _shown(image: np.ndarray) -> np.ndarray:
@@ -106,11 +108,11 @@ def plot_ssim_against_seconds(curves: pd.DataFrame, targets: Sequence[float]) ->
     Parameters
     ----------
     curves : DataFrame
-        Columns dataset, model, seed, total_seconds (with pre-computation), ssim.
+        Columns dataset, model, image, seed, total_seconds (with pre-computation), ssim.
     targets : sequence of float
         Drawn as horizontal lines.
     """
-    curves = curves.assign(missing=(1 - curves["ssim"]).clip(lower=1e-4))
+    curves = _apart_by_images(curves).assign(missing=(1 - curves["ssim"]).clip(lower=1e-4))
     sets = sorted(curves["dataset"].unique())
     with figure_style():
         figure, axes = grid(1, len(sets), height=2.8, sharey=True)
@@ -118,7 +120,8 @@ def plot_ssim_against_seconds(curves: pd.DataFrame, targets: Sequence[float]) ->
             chosen = curves[curves["dataset"] == dataset]
             for model, style in model_styles(chosen["model"]).items():
                 look = {"color": style["color"], "ls": style["linestyle"], "lw": 1.1}
-                runs = [run for _, run in chosen[chosen["model"] == model].groupby("seed")]
+                of_model = chosen[chosen["model"] == model]
+                runs = [run for _, run in of_model.groupby(["image", "seed"])]
                 for k, run in enumerate(runs):
                     label = readable(model) if k == len(runs) - 1 else "_"
                     axis.plot(run["total_seconds"], run["missing"], label=label, **look)
@@ -152,7 +155,8 @@ def plot_ssim_against_seconds(curves: pd.DataFrame, targets: Sequence[float]) ->
 
 def ssim_finding(curves: pd.DataFrame) -> str:
     """Return the models that end nearest to and farthest from the clean image, by medians."""
-    last = curves.sort_values("total_seconds").groupby(["dataset", "model", "seed"]).last()
+    runs = ["dataset", "model", "image", "seed"]
+    last = curves.sort_values("total_seconds").groupby(runs).last()
     missing = (1 - last["ssim"]).groupby("model").median().sort_values()
     best, worst = missing.index[0], missing.index[-1]
     if best == worst:
@@ -182,7 +186,7 @@ def plot_time_to_ssim(table: pd.DataFrame) -> plt.Figure:
         The table of training, of which rows of the experiment single_image and of the windowed SSIM
         are shown.
     """
-    table = _single_image(table)
+    table = single_image_runs(table)
     sets = sorted(table["dataset"].unique())
     targets = sorted(table["target_ssim"].unique())
     with figure_style():
@@ -247,7 +251,7 @@ def _count_beside(axis, height: float, reached: int, total: int) -> None:
 
 def time_finding(table: pd.DataFrame) -> str:
     """Return who reaches the highest target how often and when, the baseline beside it."""
-    table = _single_image(table)
+    table = single_image_runs(table)
     if table.empty:
         return "No image was trained on alone"
     top = table[table["target_ssim"] == table["target_ssim"].max()]
@@ -267,20 +271,28 @@ def time_finding(table: pd.DataFrame) -> str:
     return f"{target} is reached by {', by '.join(words)}"
 
 
-def _single_image(table: pd.DataFrame) -> pd.DataFrame:
-    """Return runs on single images to windowed targets, with ``total_seconds``.
+def single_image_runs(table: pd.DataFrame, metric: str = SSIM_METRICS[1]) -> pd.DataFrame:
+    """Return runs on single images to the targets of one metric, with ``total_seconds``.
 
     These are pre-computation and calibrated steps, to the target or to where the run was stopped;
     the clock on the wall where nothing was calibrated. A table from before has them itself, and
     windowed targets alone.
     """
-    table = table[table["experiment"] == "single_image"]
-    if "metric" in table:
-        table = table[table["metric"] == "ssim"]
+    table = _apart_by_images(table[table["experiment"] == "single_image"])
+    table = table[table["metric"] == metric] if "metric" in table else table
     if "total_seconds" not in table:
         training = (table["steps"] * table["seconds_per_step"]).fillna(table["wall_seconds"])
         table = table.assign(total_seconds=table["precompute_seconds"] + training)
     return table.assign(reached=table["reached"].astype(str) == "True")
+
+
+def _apart_by_images(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return runs whose data set also says how many images were trained on together, if several."""
+    if "image" not in runs:
+        return runs
+    together = images_together(runs["image"])
+    more = " (" + together.astype(str) + " images together)"
+    return runs.assign(dataset=runs["dataset"].astype(str) + more.where(together > 1, ""))
 
 
 @register(
@@ -337,53 +349,51 @@ def _tiled(images: np.ndarray, columns: int) -> np.ndarray:
 @register(
     "frechet_against_seconds",
     question="samples",
-    caption="Fréchet distance of the samples while training, mean over random seeds; points are "
-    "single seeds.",
+    caption="Fréchet distance of the samples while training, against seconds and against optimiser "
+    "steps, mean over random seeds; points are single seeds.",
 )
 def plot_frechet_against_seconds(curves: pd.DataFrame) -> plt.Figure:
-    """Fréchet distance of the samples against training time, a panel per data set.
+    """Fréchet distance of the samples against training time and steps, a column per data set.
 
     Parameters
     ----------
     curves : DataFrame
-        Columns dataset, model, seed, train_seconds, and a column ``frechet_<features>`` for every
-        kind of features, empty where a data set has others.
+        Columns dataset, model, seed, step, train_seconds, and a column ``frechet_<features>`` for
+        every kind of features, empty where a data set has others.
     """
     distances = _distances(curves)
     sets = sorted(distances["dataset"].unique())
     with figure_style():
-        figure, axes = grid(1, len(sets), height=2.8)
-        for axis, dataset in zip(axes[0], sets, strict=True):
+        figure, axes = grid(2, len(sets), height=2.6, sharey="col")
+        for column, dataset in zip(axes.T, sets, strict=True):
             chosen = distances[distances["dataset"] == dataset]
-            for model, style in model_styles(chosen["model"]).items():
-                group = chosen[chosen["model"] == model]
-                mean = _mean_by_rank(group, "train_seconds")
-                axis.plot(mean["x"], mean["value"], label=readable(model), **style)
-                axis.plot(
-                    group["train_seconds"],
-                    group["value"],
-                    ".",
-                    color=style["color"],
-                    ms=3,
-                    alpha=0.5,
-                    label="_",
+            for axis, (x, label) in zip(column, _CLOCKS.items(), strict=True):
+                for model, style in model_styles(chosen["model"]).items():
+                    group = chosen[chosen["model"] == model]
+                    mean = _mean_by_rank(group, x)
+                    axis.plot(mean["x"], mean["value"], label=readable(model), **style)
+                    look = {"color": style["color"], "ms": 3, "alpha": 0.5, "label": "_"}
+                    axis.plot(group[x], group["value"], ".", **look)
+                wide = chosen[x].max() > 4 * chosen[x].min()
+                axis.set(
+                    xscale="log" if wide else "linear",
+                    yscale="log",
+                    xlabel=label,
+                    ylabel=f"Fréchet distance ({readable(chosen['metric'].iloc[0][8:])})",
                 )
-            wide = chosen["train_seconds"].max() > 4 * chosen["train_seconds"].min()
-            axis.set(
-                xscale="log" if wide else "linear",
-                yscale="log",
-                xlabel="training time (s)",
-                ylabel=f"Fréchet distance ({readable(chosen['metric'].iloc[0][8:])})",
-                title=dataset,
-            )
+            column[0].set_title(dataset)
         headline(
             figure,
             frechet_finding(curves),
             f"{described_sets(distances)}. Lower is better; line: mean, points: single seeds.",
         )
-        for axis in axes[0]:
+        for axis in axes.flat:
             label_ends(axis)
     return figure
+
+
+#: What training is measured by, and in words.
+_CLOCKS = {"train_seconds": "training time (s)", "step": "optimiser steps"}
 
 
 def frechet_finding(curves: pd.DataFrame) -> str:
@@ -409,7 +419,7 @@ def _nearest(values: pd.Series, dataset: str) -> str:
 def _distances(curves: pd.DataFrame) -> pd.DataFrame:
     """Return the Fréchet distances of curves in long form."""
     return curves.melt(
-        id_vars=["dataset", "model", "seed", "train_seconds"],
+        id_vars=["dataset", "model", "seed", "step", "train_seconds"],
         value_vars=[name for name in curves.columns if name.startswith("frechet_")],
         var_name="metric",
     ).dropna(subset=["value"])

@@ -11,14 +11,17 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from crosskrylov.metrics.intervals import Interval, median_interval, ratio_interval
+from crosskrylov.metrics.intervals import Interval, ratio_interval
 from crosskrylov.metrics.names import SSIM_METRICS
+from crosskrylov.reporting.tables.paired import Ratios, ratio_bounds, spent_seconds
 from crosskrylov.reporting.tables.published import (
     BASELINES,
     PROJECTION,
     SPEEDUP_CLAIMS,
+    STAND_INS,
     SpeedupClaim,
 )
+from crosskrylov.reporting.tables.training import images_together
 from crosskrylov.reporting.tables.verdicts import (
     NOT_REPRODUCED,
     UNDECIDED,
@@ -54,6 +57,9 @@ PUBLISHED_METHOD = "cross_matrix_galerkin"
 MODEL = "score_embedding"
 #: The phases of clocks.tsv that make a time end to end.
 PHASES = ("assembly", "conversion", "setup", "solve", "check")
+
+#: What is read of solvers.tsv in any case.
+_SOLVER_COLUMNS = ("dataset", "image_size", "study", "solver", "time_reduction_vs_spsolve")
 
 NO_INTERVAL = Interval(float("nan"), float("nan"), float("nan"))
 
@@ -130,7 +136,7 @@ WITHDRAWN_CLAIMS = (
 
 
 def claims_table(
-    solvers: pd.DataFrame,
+    solvers: pd.DataFrame | None,
     training: pd.DataFrame | None = None,
     quality: pd.DataFrame | None = None,
     clocks: pd.DataFrame | None = None,
@@ -140,10 +146,10 @@ def claims_table(
 
     Parameters
     ----------
-    solvers : DataFrame
+    solvers : DataFrame or None
         solvers.tsv.
     training, quality : DataFrame, optional
-        training.tsv and quality.tsv; without them their claims are undecided, evidence "not run".
+        training.tsv and quality.tsv; without a table its claims are undecided, evidence "not run".
     clocks : DataFrame, optional
         clocks.tsv, the seconds of every repeat; without it the ratio of times with and without the
         projection has no interval.
@@ -157,6 +163,8 @@ def claims_table(
         have, and missing where nothing was measured.
     """
     declared = declared or Declared()
+    if solvers is None:
+        solvers = pd.DataFrame(columns=_SOLVER_COLUMNS)
     rows = _saving_rows(solvers, declared.methods)
     rows += _marginal_rows(solvers, clocks, declared)
     for claim in SPEEDUP_CLAIMS:
@@ -319,17 +327,27 @@ def _speedup_rows(
     ]
     # tables from before there was a choice have windowed targets, of one image
     runs = runs.assign(metric=_metric_names(runs))
-    runs = runs[_images_together(runs) == claim.n_images]
+    if "image" in runs:
+        runs = runs[images_together(runs.image) == claim.n_images]
+    elif claim.n_images > 1:
+        return [not_run]
     rows = []
     for (dataset, metric), group in runs.groupby(["dataset", "metric"]):
         ours = group[group.model == MODEL]
         for baseline in BASELINES[claim.baseline]:
-            its = group[group.model == baseline]
-            row = _speedup_row(claim, metric, dataset, ours, its, baseline)
-            rows += [row] if row else []
-    if not any(_is_of(row["dataset"], claim.source, sources) for row in rows):
+            row = _speedup_row(claim, metric, ours, group[group.model == baseline], baseline)
+            if row:
+                own = _is_of(dataset, claim.source, sources)
+                rows.append(row | {"dataset": dataset if own else _in_place(dataset, claim)})
+    if not any(_is_of(row["dataset"], claim.source, sources) for row in rows) and not (
+        rows and claim.source in STAND_INS
+    ):
         rows.insert(0, not_run)
     return rows
+
+
+def _in_place(dataset: str, claim: SpeedupClaim) -> str:
+    return f"{dataset} (in place of {claim.source})"
 
 
 def _metric_names(runs: pd.DataFrame) -> pd.Series:
@@ -338,50 +356,45 @@ def _metric_names(runs: pd.DataFrame) -> pd.Series:
     return runs.metric.fillna(SSIM_METRICS[1]).astype(str).str.split().str[0]
 
 
-def _images_together(runs: pd.DataFrame) -> pd.Series:
-    """Return how many images each run was trained on: "0+1+2" names three."""
-    if "image" not in runs:
-        return pd.Series(1, index=runs.index)
-    return 1 + runs.image.fillna("").astype(str).str.count(r"\+")
-
-
 def _is_of(dataset: str, source: str, sources: Mapping[str, str]) -> bool:
     return str(sources.get(dataset, dataset)).startswith(source)
 
 
-def _speedup_row(claim, metric, dataset, ours, its, baseline: str) -> dict | None:
+def _speedup_row(claim, metric, ours, its, baseline: str) -> dict | None:
     """Judge the median over images; None where the two were not compared.
 
     Of several random seeds of an image the median counts: they are no further images.  Where there
-    is one image alone, the interval is that over its random seeds.
+    is one image alone, the interval is that over its random seeds.  A ratio to a baseline that was
+    stopped is a lower bound: the interval then has a low end alone, see `ratio_bounds`.
     """
     column = f"speedup_vs_{baseline}"
     if ours.empty or its.empty or column not in ours:
         return None
     run = [key for key in ("seed", "image") if key in ours]
-    its_reached = its.set_index(run).reached.astype(bool).to_dict()
-    paired = [its_reached.get(key) for key in ours.set_index(run).index]
-    reached = ours.reached.astype(bool).to_numpy()
+    its = its.assign(spent=spent_seconds(its))[[*run, "reached", "spent"]]
+    paired = ours.assign(spent=spent_seconds(ours)).merge(its, on=run, suffixes=("", "_of"))
+    missed, its_reached = ~paired.reached.astype(bool), paired.reached_of.astype(bool)
+    if paired.empty:
+        return None
     measured, verdict = NO_INTERVAL, UNDECIDED
-    if not reached.all():
-        measured = f"target not reached in {int((~reached).sum())} of {len(ours)} runs"
-        # in a budget too short for both nothing was compared; where the baseline got there, it won
-        if any(its and not own for own, its in zip(reached, paired, strict=True)):
+    if missed.any():
+        measured = f"target not reached in {int(missed.sum())} of {len(paired)} runs"
+        # a run that was given less than the baseline took was not compared; where both were given
+        # as much and the baseline got there, it won
+        if (missed & its_reached & ~(paired.spent < paired.spent_of)).any():
             verdict = NOT_REPRODUCED
     else:
-        speedups = ours[column].dropna()
-        if speedups.empty:
+        low, high = paired[column], paired[column].where(its_reached, np.inf)
+        known = paired.assign(low=low, high=high).dropna(subset=[column])
+        if known.empty:
             return None
-        if "image" in ours and ours.image.nunique() > 1:
-            speedups = ours.groupby("image")[column].median().dropna()
-        measured = median_interval(speedups)
-        if False in paired:
-            # the baseline was stopped before it got there, and its time is a lower bound
-            measured = measured._replace(high=float("nan"))
+        if "image" in known and known.image.nunique() > 1:
+            known = known.groupby("image")[["low", "high"]].median()
+        measured = ratio_bounds(Ratios(known.low.to_numpy(), known.high.to_numpy()))
         verdict = judge(measured.low, measured.high, 1.0, published_range(claim.speedup))
     return _row(
-        *(claim.text, f"{claim.speedup:.2f}x", metric, baseline),
-        dataset=dataset,
+        *(claim.text, f"{claim.speedup:.2f}x", metric),
+        baseline if claim.baseline == "ddpm" else f"{claim.baseline} (which draws {baseline})",
         image_size=claim.image_size,
         measured=measured,
         verdict=verdict,

@@ -5,8 +5,13 @@ Apart from what judges them, since the workflow asks too and imports as little a
 
 from dataclasses import dataclass
 
-#: Baselines that the published one, by its name in the claim, may mean here.
-BASELINES = {"ddpm": ("ddpm", "ddpm_from_noise"), "ddim": ("ddim",)}
+#: Models that the published baseline, by its name in the claim, may mean here.  DDIM is no other
+#: training than DDPM but another way to draw from it, and the one that both of them are drawn by.
+BASELINES = {name: ("ddpm", "ddpm_from_noise") for name in ("ddpm", "ddim")}
+
+
+#: Sets that only those who accept their terms may use: other images of the same size stand in.
+STAND_INS = ("celeba",)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,9 @@ COLUMNS = (
     "function_evaluations",
     "n_samples",
     "seed",
+    "steps",
+    "seconds",
+    "reference",
     "metric",
     "value",
     "image_size",
@@ -25,19 +28,33 @@ def quality_table(results: Iterable[Mapping]) -> pd.DataFrame:
     Parameters
     ----------
     results : iterable of mapping
-        Contents of the ``result.json`` files of the experiments budget and samplers; each holds a
-        list ``quality`` of sampler, function_evaluations, n_samples, metric and value.
+        Contents of the ``result.json`` files of the experiments budget, samplers and quality and of
+        the ablations; each holds a list ``quality`` of sampler, function_evaluations, n_samples,
+        metric and value, and where they differ from the run's also experiment and reference.
 
     Returns
     -------
     DataFrame
-        With `COLUMNS`.
+        With `COLUMNS`; ``steps`` and ``seconds`` are the training's, ``reference`` the images that
+        a distance was taken to (training | held_out).
     """
+    results = list(results)
+    network = ("dataset", "model", "seed")
+    trained = {
+        tuple(result[key] for key in network): {
+            "steps": result["steps"],
+            "seconds": result["train_seconds"],
+        }
+        for result in results
+        if "steps" in result
+    }
     rows = [
         {key: result[key] for key in ("experiment", "dataset", "image_size", "model", "seed")}
+        | trained.get(tuple(result[key] for key in network), {})
+        | {"reference": "training"}
         | entry
         for result in results
         for entry in result["quality"]
     ]
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"steps": "Int64"})
     return table.sort_values([c for c in COLUMNS if c != "value"], ignore_index=True)

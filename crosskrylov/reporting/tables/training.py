@@ -38,6 +38,7 @@ STEP_COLUMNS = (
     "dataset",
     "image_size",
     "model",
+    "images_per_batch",
     "repeats",
     "steps_per_repeat",
     "threads",
@@ -45,6 +46,9 @@ STEP_COLUMNS = (
     "seconds_per_step_low",
     "seconds_per_step_high",
 )
+
+#: What a calibration says of the steps that it timed; one from before has batches of one image.
+_CALIBRATED = ("experiment", "dataset", "model", "images_per_batch")
 
 #: Metric of the runs of old records, which say none.
 OLD_METRIC = SSIM_METRICS[1]
@@ -86,7 +90,7 @@ def training_table(
         With `columns_of` the baselines; values that were not measured are missing.
     """
     cost = {
-        (row["experiment"], row["dataset"], row["model"]): row["seconds_per_step"]
+        tuple(row[key] for key in _CALIBRATED): row["seconds_per_step"]
         for row in seconds_per_step(calibrations).to_dict("records")
     }
     rows = [row for result in results for row in _rows(result, cost)]
@@ -119,14 +123,26 @@ def seconds_per_step(calibrations: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """
     rows = []
     for table in calibrations:
-        keys = ["experiment", "dataset", "image_size", "model"]
+        keys = ["experiment", "dataset", "image_size", "model", "images_per_batch"]
+        table = table if "images_per_batch" in table else table.assign(images_per_batch=1)
         for labels, repeats in table.groupby(keys, sort=False):
             median, low, high = median_interval(repeats["seconds"])
             of_repeats = (len(repeats), repeats["steps"].iloc[0], repeats["threads"].iloc[0])
             rows.append((*labels, *of_repeats, median, low, high))
     return pd.DataFrame(rows, columns=list(STEP_COLUMNS)).sort_values(
-        ["dataset", "model"], ignore_index=True
+        ["dataset", "images_per_batch", "model"], ignore_index=True
     )
+
+
+def images_together(images: pd.Series) -> pd.Series:
+    """Return how many images each run was trained on, from the column ``image``: "0+1+2" is three.
+
+    Parameters
+    ----------
+    images : Series
+        Where it says nothing, the run is on one image.
+    """
+    return 1 + images.fillna("").astype(str).str.count(r"\+")
 
 
 def _pairing(row: Mapping) -> tuple:
@@ -145,7 +161,8 @@ def _rows(result: Mapping, cost: Mapping[tuple, float]) -> list[dict]:
     also = ("image", "learning_rate")  # of which old records say nothing
     shared = {key: result[key] for key in named} | {key: result.get(key) for key in also}
     shared |= {key: result[key] for key in ("parameters", "precompute_seconds")}
-    shared["seconds_per_step"] = cost.get(tuple(result[key] for key in named[:2] + named[3:4]))
+    steps_of = {"images_per_batch": 1, **result}
+    shared["seconds_per_step"] = cost.get(tuple(steps_of[key] for key in _CALIBRATED))
     if "targets" not in result:
         return [shared | {"steps": result["steps"], "wall_seconds": result["train_seconds"]}]
     return [_row(shared, at) for at in result["targets"]]
@@ -169,19 +186,20 @@ def _row(shared: Mapping, at: Mapping) -> dict:
 
 
 def training_curves(results: Sequence[Mapping], curves: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Return the curves of runs in one table, with dataset, model, seed and ``total_seconds``.
+    """Return the curves of runs in one table, with what identifies them and ``total_seconds``.
 
     Parameters
     ----------
     results : sequence of mapping
         Contents of the ``result.json`` files.
     curves : sequence of DataFrame
-        The curves of the same runs; ``total_seconds`` counts the pre-computation.
+        The curves of the same runs; ``total_seconds`` counts the pre-computation.  ``image`` is
+        empty for runs on a whole set.
     """
     parts = [
         curve.assign(
             total_seconds=curve["train_seconds"] + result["precompute_seconds"],
-            **{key: result[key] for key in ("dataset", "model", "seed")},
+            **{key: result.get(key, "") for key in ("dataset", "model", "image", "seed")},
         )
         for result, curve in zip(results, curves, strict=True)
     ]

@@ -33,6 +33,8 @@ MAX_ITERATIONS = 30
 EXTRAPOLATION_ORDER = 5
 #: Newton steps, and the part of the remaining residual that GMRES leaves in each.
 _NEWTON_STEPS, _FORCING = 40, 1e-2
+#: Corrections of a Picard iterate before GMRES takes over.
+_CORRECTIONS = 10
 #: Residual of a Picard iterate's system, relative to the change of the iterate before.
 _PICARD_FORCING = 1e-4
 
@@ -174,10 +176,10 @@ class BatchedMarch:
             # only the last iterate has to reach the tolerance; errors of the others contract
             loose = 0.0 if picard == self.max_picard else _PICARD_FORCING
             tolerance = np.maximum(self.tolerance, loose * np.minimum(change[busy], 1.0))
-            result = self._solve_linear(step, previous[busy], x[busy], "picard", tolerance)
-            change[busy] = to_numpy(norms(result.x - x[busy]) / norms(x[busy]).clamp_min(1e-12))
-            x[busy], reached[busy] = result.x, result.relative_residuals
-            self._count(state, early[busy], result)
+            new, residuals, count = self._solve_picard(step, previous[busy], x[busy], tolerance)
+            change[busy] = to_numpy(norms(new - x[busy]) / norms(x[busy]).clamp_min(1e-12))
+            x[busy], reached[busy] = new, residuals
+            state.iterations[early[busy]] += torch.as_tensor(count, device=early.device)
             going = (change[busy] >= self.picard_tolerance) | ~(reached[busy] <= self.tolerance)
             busy = busy[going]
         state.early[early] = torch.as_tensor(change >= self.picard_tolerance, device=early.device)
@@ -199,6 +201,40 @@ class BatchedMarch:
             self._count(state, missed[busy], result)
         state.fallbacks[missed.cpu().numpy()] += 1
         self._finish(state, step, slot, relative, missed, x, reached)
+
+    def _solve_picard(self, step, previous, iterate, tolerance):
+        """Solve the Picard system of every image by corrections with P^-1, starting at ``iterate``.
+
+        x <- x + P^-1 (b - A x) gains a digit or more each time, for a fraction of what an iteration
+        of GMRES costs.  Images where it does not get GMRES.
+
+        Returns
+        -------
+        x : Tensor
+        residuals, count : ndarray, shape (b,)
+            True relative residuals, and applications of P^-1.
+        """
+        matrix, rhs = assemble_systems(self.problem, step, previous, iterate)
+        size = norms(rhs).clamp_min(torch.finfo(self.dtype).tiny)
+        x, correction = iterate.clone(), torch.empty_like(iterate)
+        count = np.zeros(len(x), dtype=int)
+        while True:
+            residual = rhs - matrix.apply(x)
+            reached = to_numpy(norms(residual) / size)
+            busy = ~(reached <= tolerance)
+            if not busy.any() or count.max() == _CORRECTIONS:
+                break
+            self._equation.solve(residual, correction)
+            correction[torch.as_tensor(~busy, device=x.device)] = 0.0  # as it would be alone
+            x += correction
+            count += busy
+        if busy.any():
+            left = np.flatnonzero(busy)
+            starts = previous[left], iterate[left]
+            result = self._solve_linear(step, *starts, "picard", tolerance[left])
+            x[left], reached[left] = result.x, result.relative_residuals
+            count[left] += result.iterations
+        return x, reached, count
 
     def _solve_linear(self, step, previous, iterate, linearisation, tolerance):
         """Solve one system per image by GMRES preconditioned with (14), starting at ``iterate``."""

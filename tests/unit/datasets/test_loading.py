@@ -17,7 +17,13 @@ from PIL import Image
 from crosskrylov.datasets import photographs
 from crosskrylov.datasets.base import SOURCES, Item, Source, choose, open_source, register
 from crosskrylov.datasets.index import declared_sources
-from crosskrylov.datasets.loading import ImageReader, image_digest, iter_image_batches, load_images
+from crosskrylov.datasets.loading import (
+    ImageReader,
+    held_out_images,
+    image_digest,
+    iter_image_batches,
+    load_images,
+)
 from crosskrylov.datasets.photographs import PHOTOGRAPHS, photograph_path, photograph_size
 from crosskrylov.datasets.pixels import decode_image, resize
 from crosskrylov.errors import ConfigError, DataError
@@ -372,3 +378,24 @@ def test_photographs_are_not_read_as_grey():
     for name in PHOTOGRAPHS:
         with Image.open(photograph_path(name)) as image:
             assert image.mode == "RGB", name
+
+
+def test_held_out_images_are_the_rest_of_the_source():
+    """None of them is in the set, and together they are all of the source."""
+    chosen = load_images("digits", 8, 1790, color="grey", seed=5)
+    rest = held_out_images("digits", 8, 1790, color="grey", seed=5)
+    everything = load_images("digits", 8, color="grey", seed=5)
+    digests = [sorted(chosen.sha256), sorted(map(image_digest, rest))]
+    assert sorted(digests[0] + digests[1]) == sorted(everything.sha256)
+    assert len(rest) == 7 and not set(digests[1]) & set(digests[0])
+    few = held_out_images("digits", 8, 1790, color="grey", seed=5, most=3)
+    np.testing.assert_array_equal(few, rest[:3])
+
+
+def test_nothing_held_out_is_one_sentence():
+    with pytest.raises(DataError, match=r"All 1797 images .* none is held out"):
+        held_out_images("digits", 8, 1797, seed=5)
+    with pytest.raises(DataError, match="All 1797 images"):
+        held_out_images("digits", 8, None, seed=5)
+    with pytest.raises(ConfigError, match="'photos' has no end"):
+        held_out_images("photos", 8, 5, seed=5)

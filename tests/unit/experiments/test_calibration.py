@@ -28,7 +28,7 @@ class Clock:
 @pytest.fixture
 def given():
     config = load_config(PROJECT / "config.yaml", PROJECT / "tests" / "config" / "toy.yaml")
-    params = calibration_params(config, "toy")
+    params = calibration_params(config, "toy", 1)
     params["training"]["calibration"] = {"repeats": 6, "steps": 2}
     images = np.random.default_rng(5).random((1, 1, 8, 8), dtype=np.float32)
     times = np.array([0.5, 1.0])

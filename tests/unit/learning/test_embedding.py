@@ -4,9 +4,12 @@ import pytest
 from crosskrylov.equation.problem import evenly_spaced_steps, problem_from_config
 from crosskrylov.errors import ConfigError, DataError, ShapeError
 from crosskrylov.learning.embedding import (
+    EMBEDDING_FIELDS,
     drift_at_steps,
     embed_images,
     embedded_times,
+    other_images,
+    random_phases,
     select_embedded_steps,
 )
 
@@ -103,8 +106,81 @@ def test_embedded_times_follow_the_stored_steps(time_steps, stored):
     np.testing.assert_allclose(times, evenly_spaced_steps(time_steps, stored) * 2.0 / time_steps)
 
 
+def test_absent_scores_leave_the_noise_of_the_row_variant_and_nothing_else(problem):
+    """0.5 * image, so that no value is clipped: what is left of `row` does not know the scores."""
+    images, scores, times = problem
+    options = {"variant": "row", "diffusion": 0.2, "steps": 4, "seed": 5}
+    found = embed_images(0.5 * images + 0.25, scores, times, field="absent", **options).images
+    same = embed_images(0.5 * images + 0.25, 0 * scores, times, **options).images
+    np.testing.assert_array_equal(found, same)
+    steps = np.diff(found, axis=1, prepend=(0.5 * images + 0.25)[:, None])
+    expected = 0.1 * 0.2 * np.sqrt([0.1, 0.3, 0.1, 0.5])
+    np.testing.assert_allclose(steps.std(axis=(0, 2, 3, 4)), expected, rtol=0.2)
+    still = embed_images(images, scores, times, field="absent", **options | {"noise_scale": 0.0})
+    assert still.displacement_rms.max() == 0
+
+
+def test_every_field_sees_the_same_noise_and_repeats_itself(problem):
+    """What a control changes is the field alone, so that runs on it can be paired."""
+    images, scores, times = problem
+    options = {"diffusion": 0.1, "steps": 4, "seed": 5}  # too weak to be clipped
+    images = 0.5 * images + 0.25
+    noise = []
+    for field in EMBEDDING_FIELDS:
+        noisy, again = (
+            embed_images(images, scores, times, variant="row", field=field, **options).images
+            for _ in range(2)
+        )
+        np.testing.assert_array_equal(noisy, again)
+        quiet = embed_images(
+            images, scores, times, variant="row", field=field, noise_scale=0.0, **options
+        ).images
+        noise.append(noisy - quiet)
+    for other in noise[1:]:
+        np.testing.assert_allclose(other, noise[0], atol=1e-6)
+
+
+def test_shuffled_scores_are_those_of_another_image_each_once(problem):
+    images, scores, times = problem
+    options = {"variant": "sum", "diffusion": 0.5, "steps": 4}
+    shuffled = embed_images(images, scores, times, field="shuffled", **options).images
+    swapped = embed_images(images, scores[::-1], times, **options).images
+    np.testing.assert_array_equal(shuffled, swapped)  # of two images: the other
+    for seed in range(5):
+        others = other_images(7, np.random.default_rng(seed))
+        assert sorted(others) == list(range(7)) and (others != np.arange(7)).all()
+    with pytest.raises(ConfigError, match="n_images to 2"):
+        embed_images(images[:1], scores[:1], times, field="shuffled", **options)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (7, 5), (6, 9)])
+def test_random_field_has_size_and_spectrum_of_the_scores_and_not_their_shape(shape):
+    rng = np.random.default_rng(2)
+    # smooth, with a mean, and a second component that is the periodic difference of the first
+    row = np.cumsum(np.cumsum(rng.standard_normal((3, *shape)), axis=-1), axis=-2) + 2.0
+    fields = np.stack([row, np.roll(row, -1, axis=-1) - row], axis=1)
+    found = random_phases(fields, np.random.default_rng(4))
+    np.testing.assert_allclose(np.abs(np.fft.fft2(found)), np.abs(np.fft.fft2(fields)), atol=1e-9)
+    rms = [np.sqrt((field**2).mean(axis=(-2, -1))) for field in (found, fields)]
+    np.testing.assert_allclose(*rms)
+    np.testing.assert_allclose(found.mean(axis=(-2, -1)), fields.mean(axis=(-2, -1)), atol=1e-9)
+    difference = np.roll(found[:, 0], -1, axis=-1) - found[:, 0]
+    np.testing.assert_allclose(found[:, 1], difference, atol=1e-9)
+    assert np.abs(found - fields).max() > 0.1 * np.abs(fields).max()
+
+
+def test_images_of_a_set_get_different_random_fields(problem):
+    images, scores, times = problem
+    scores[1] = scores[0]
+    options = {"variant": "sum", "diffusion": 0.5, "field": "random"}
+    moved = embed_images(0 * images, scores, times, **options).images
+    assert np.abs(moved[0] - moved[1]).max() > 0.01
+
+
 def test_bad_input_is_named(problem):
     images, scores, times = problem
+    with pytest.raises(ConfigError, match=r"'other'.*own, absent, shuffled, random"):
+        embed_images(images, scores, times, field="other", diffusion=0.5)
     with pytest.raises(ConfigError, match=r"'both'.*row, sum, none"):
         embed_images(images, scores, times, variant="both", diffusion=0.5)
     with pytest.raises(ShapeError, match=r"\(2, 4, 2, 5, 4\)"):

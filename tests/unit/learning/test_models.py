@@ -10,6 +10,8 @@ from crosskrylov.errors import ConfigError
 from crosskrylov.learning.objectives.index import (
     OBJECTIVES_FOLDER,
     baseline_model,
+    baseline_models,
+    learning_families,
     model_entry,
     registered_models,
 )
@@ -34,12 +36,26 @@ def test_every_model_says_what_it_needs():
         "dsm_scaled",
         "ddpm",
         "ddpm_from_noise",
+        "ddpm_clipped",
+        "ddpm_restricted",
     }
     assert {m.name for m in models.values() if "budget" in m.experiments} == {
         "score_embedding",
         "dsm",
         "ddpm",
         "exact_target",
+        "immiscible",
+        "immiscible_knn",
+        "dsm_fp",
+    }
+    assert {m.name for m in models.values() if set(m.experiments) == {"study"}} == {
+        "dsm_continued",
+        "pfgmpp",
+        "flow_matching",
+        "rectified",
+        "distilled",
+        "mmd",
+        "diffuse_vae",
     }
     assert {m.name for m in models.values() if m.scores} == {
         "score_embedding",
@@ -50,6 +66,16 @@ def test_every_model_says_what_it_needs():
     assert models["ddpm_from_noise"].is_same_training_as(models["ddpm"])
     assert models["ddpm_from_noise"].start == "noise" and models["ddpm"].start == "image"
     assert not models["dsm"].is_same_training_as(models["score_embedding"])
+    # controls, not baselines: speed-ups are given against neither
+    assert baseline_models() == ["ddpm", "ddpm_from_noise"]
+    assert {m.name for m in models.values() if m.restricted} == {"ddpm_restricted"}
+    assert {m.name for m in models.values() if m.clipped} == {"ddpm_clipped", "ddpm_restricted"}
+
+
+def test_learning_rates_are_shared_by_six_families_at_most():
+    models = registered_models().values()
+    assert all(m.family for m in models if "single_image" in m.experiments)
+    assert 1 < len(learning_families()) <= 6
 
 
 def test_declarations_are_read_without_torch():
@@ -87,6 +113,18 @@ GOOD = '"a", experiments={"budget": "linear"}, baseline=True'
         (
             '"b", experiments={"single_image": None}, start="noise"',
             "start is 'noise', which needs a noise schedule",
+        ),
+        (
+            '"b", experiments={"single_image": None}, restricted=True',
+            "restricted is True, which needs a noise schedule in single_image",
+        ),
+        (
+            '"b", experiments={"budget": "linear"}, clipped=True',
+            "clipped is True, which needs a noise schedule in single_image",
+        ),
+        (
+            '"b", experiments={"single_image": "linear"}, start="noise", clipped=True',
+            "no noised copy to clip",
         ),
         ('"b", experiments={"budget": "linear"}, score=True', "did you mean 'scores'"),
         ('"b", experiments={"budget": "linear"}, baseline=True', r"2 declare baseline=True \(a, b"),

@@ -9,6 +9,7 @@ from crosskrylov.learning.sampling.denoise import (
     denoise_from_level,
     denoise_published,
     noised_start,
+    visited_levels,
 )
 from crosskrylov.learning.sampling.exact_model import ExactNetwork
 from crosskrylov.learning.sampling.generate import SAMPLERS, draw_samples
@@ -121,6 +122,20 @@ def test_ddim_denoiser_finds_the_image_behind_the_noise():
     torch.testing.assert_close(result, clean, atol=1e-3, rtol=0)
     assert path.shape == (3, *clean.shape)
     torch.testing.assert_close(path[-1], result)
+
+
+def test_visited_levels_are_those_that_the_denoiser_asks_the_network_for():
+    levels = NoiseLevels.linear()
+    asked = []
+
+    def network(x, t):
+        asked.append(int(t[0]))
+        return SimpleNamespace(sample=torch.zeros_like(x))
+
+    denoise_from_level(network, torch.zeros(1, *SHAPE), levels, noise=0.506, steps=50)
+    visited = visited_levels(levels, noise=0.506, steps=50)
+    assert asked[::-1] == visited.tolist() and len(visited) == 50
+    assert abs(levels.sigmas[visited[-1]] / (2 * 0.506) - 1) < 0.01
 
 
 def test_noise_of_a_seed_is_the_same_for_every_model():

@@ -8,12 +8,13 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 import crosskrylov.runtime.torchvision_compat  # noqa: F401
 from crosskrylov.errors import ConfigError, DataError, ShapeError
-from crosskrylov.learning.objectives.mixture import mixture_noise
+from crosskrylov.experiments.quality import mean_score_errors
+from crosskrylov.learning.sampling.exact_model import ExactNetwork
 from crosskrylov.learning.schedule import NoiseLevels
 from crosskrylov.metrics.distances import frechet_distance, kernel_distance
 from crosskrylov.metrics.features import extract_features
 from crosskrylov.metrics.neighbours import nearest_training_images
-from crosskrylov.metrics.score_error import score_matching_error
+from crosskrylov.metrics.score_error import score_matching_error, sigma_grid
 from crosskrylov.metrics.similarity import compare_images, mse, psnr_db, ssim, ssim_global
 
 RNG = np.random.default_rng(20)
@@ -167,17 +168,115 @@ def test_nearest_training_image_is_found():
 def test_score_error_vanishes_for_the_exact_score_and_measures_a_shift():
     levels = NoiseLevels.linear(20)
     images = torch.rand((4, 1, 4, 4)) * 2 - 1
-
-    class Shifted(torch.nn.Module):
-        def __init__(self, shift):
-            super().__init__()
-            self.shift = torch.nn.Parameter(torch.tensor(shift))
-
-        def forward(self, x, t):
-            exact = mixture_noise(x, images, *levels.signal_and_noise(t))
-            return SimpleNamespace(sample=exact + self.shift)
-
+    sigmas = sigma_grid(0.05, 0.4, 3)
     for shift in (0.0, 0.3):
-        errors = score_matching_error(Shifted(shift), images, levels, n_levels=3, n_draws=8)
-        assert len(errors) == 3
-        np.testing.assert_allclose(list(errors.values()), shift**2, atol=1e-6)
+        rows = score_matching_error(
+            Shifted(images, levels, shift), images, levels, sigmas, n_draws=8
+        )
+        assert [row["sigma"] for row in rows] == sigmas
+        np.testing.assert_allclose([row["error"] for row in rows], shift**2, atol=1e-6)
+
+
+class Shifted(ExactNetwork):
+    """The exact prediction plus a constant; it keeps what it was asked."""
+
+    def __init__(self, images, levels, shift, factor=1.0):
+        super().__init__(images, levels)
+        self.shift, self.factor, self.seen = shift, factor, []
+
+    def forward(self, x, t):
+        self.seen.append(x)
+        return SimpleNamespace(sample=self.factor * super().forward(x, t).sample + self.shift)
+
+
+def test_score_error_normalised_is_relative_to_the_exact_score():
+    """Three quarters of the score is an error of a sixteenth of its mean square, at every level."""
+    images = torch.rand((4, 1, 4, 4)) * 2 - 1
+    levels = NoiseLevels.geometric(50)
+    network = Shifted(images, levels, 0.0, factor=0.75)
+    for row in score_matching_error(network, images, levels, sigma_grid(0.02, 20, 5), n_draws=8):
+        assert row["error_normalised"] == pytest.approx(1 / 16, rel=1e-4)
+
+
+def test_score_error_asks_every_schedule_about_the_same_noised_images():
+    """DDPM's schedule and the geometric one see the same x, and one sigma stands for one level."""
+    images = torch.rand((4, 1, 4, 4)) * 2 - 1
+    sigmas = sigma_grid(0.02, 20, 6)
+    networks = [
+        Shifted(images, levels, 0.3) for levels in (NoiseLevels.linear(), NoiseLevels.geometric())
+    ]
+    found = [
+        score_matching_error(network, images, network.levels, sigmas, n_draws=8)
+        for network in networks
+    ]
+    for of_linear, of_geometric in zip(*(network.seen for network in networks), strict=True):
+        assert torch.equal(of_linear, of_geometric)
+    for rows in found:
+        np.testing.assert_allclose([row["error"] for row in rows], 0.09, atol=1e-4)
+
+
+def test_score_error_is_empty_where_the_schedule_does_not_train():
+    """A level outside the schedule has no error, and changes nothing at the others."""
+    images = torch.rand((4, 1, 4, 4)) * 2 - 1
+    wide, narrow = NoiseLevels.geometric(50, 0.01, 100), NoiseLevels.geometric(50, 0.1, 2)
+    sigmas = [0.05, 0.1, 1.0, 2.0, 5.0]
+    here, there = (
+        score_matching_error(Shifted(images, levels, 0.3), images, levels, sigmas, n_draws=8)
+        for levels in (narrow, wide)
+    )
+    assert [row["error"] is None for row in here] == [True, False, False, False, True]
+    for row, other in zip(here[1:4], there[1:4], strict=True):
+        assert row["error_normalised"] == pytest.approx(other["error_normalised"], rel=1e-3)
+    assert mean_score_errors(here) == {}
+    assert mean_score_errors(here[1:4])["score_error_mean_over_sigma"] == pytest.approx(
+        0.09, abs=1e-4
+    )
+
+
+# --- random convolutions -------------------------------------------------------------------
+
+
+def test_random_features_are_the_same_everywhere_and_more_than_48():
+    images = RNG.random((5, 1, 16, 16))
+    features = extract_features("random_conv", images)
+    assert features.shape == (5, 224)
+    np.testing.assert_array_equal(features, extract_features("random_conv", images))
+    in_colour = extract_features("random_conv", np.repeat(images, 3, axis=1))
+    np.testing.assert_allclose(features, in_colour, atol=1e-6)
+    np.testing.assert_allclose(features[:2], extract_features("random_conv", images[:2]), atol=1e-6)
+
+
+def test_random_features_see_noise_blur_and_what_is_missing():
+    """The distance grows with every fault, whatever it is."""
+    from scipy.ndimage import gaussian_filter
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    images = np.kron(data.images[:, None] / 16, np.ones((2, 2)))
+    rng = np.random.default_rng(1)
+    order = rng.permutation(len(images))
+    images, labels = images[order], data.target[order]
+    reference = extract_features("random_conv", images[:900])
+    rest, rest_labels = images[900:], labels[900:]
+
+    def distance(faulty):
+        return frechet_distance(extract_features("random_conv", faulty), reference)
+
+    floor = distance(rest)
+    for faults in (
+        [np.clip(rest + s * rng.standard_normal(rest.shape), 0, 1) for s in (0.1, 0.3)],
+        [gaussian_filter(rest, (0, 0, s, s)) for s in (0.7, 1.5)],
+        [rest[rest_labels < k] for k in (8, 5)],
+    ):
+        assert floor < distance(faults[0]) < distance(faults[1])
+
+
+def test_kernel_distance_in_blocks_is_that_of_the_whole_matrix(monkeypatch):
+    x, y = RNG.random((7, 3)), RNG.random((5, 3))
+    whole = kernel_distance(x, y)
+    monkeypatch.setattr("crosskrylov.metrics.distances._ROWS", 2)
+    assert kernel_distance(x, y) == pytest.approx(whole, rel=1e-12)
+    k = (x @ y.T / 3 + 1) ** 3
+    within = [(a @ a.T / 3 + 1) ** 3 for a in (x, y)]
+    means = [(m.sum() - np.trace(m)) / (len(m) * (len(m) - 1)) for m in within]
+    assert whole == pytest.approx(sum(means) - 2 * k.mean(), rel=1e-10)

@@ -188,7 +188,21 @@ def test_committed_configurations_are_valid(path):
 
 @pytest.mark.parametrize("path", PRESETS, ids=lambda p: p.stem)
 def test_presets_are_valid_overlays_of_the_default(path):
-    assert load_config(PROJECT / "config.yaml", path)
+    """Those that lie on another preset say so in their header."""
+    said = re.search(rf"((?:presets/[a-z0-9-]+\.yaml )*)presets/{path.name}", path.read_text())
+    below = said[1].split() if said else []
+    assert load_config(PROJECT / "config.yaml", *(PROJECT / name for name in below), path)
+
+
+def test_learning_rates_are_chosen_on_photographs_that_no_control_is_judged_on():
+    below = [PROJECT / "config.yaml", PROJECT / "presets/blank.yaml"]
+    controls = load_config(*below, PROJECT / "presets/controls.yaml")
+    rates = load_config(*below, PROJECT / "presets/controls-rates.yaml")
+    judged = controls["image_sets"]["controls32"]["photographs"]
+    swept = rates["image_sets"]["rates32"]["photographs"]
+    assert not set(judged) & set(swept) and len(judged) >= 8 and len(swept) >= 3
+    assert len(controls["training"]["single_image"]["images"]) >= 12
+    assert len(rates["training"]["learning_rates"]["rates"]) >= 4
 
 
 def test_faces_are_compared_by_the_solvers_of_the_study():

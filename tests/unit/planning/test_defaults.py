@@ -20,6 +20,8 @@ OTHER_MEANINGS = {
     ("scores/engines", "device"): "where torch computes; engine.device resolves 'auto' before",
     ("learning/training/checkpoint.py", "device"): "where torch loads to, after 'auto'",
     ("experiments/quality.py", "device"): "where torch computes, after 'auto'",
+    ("experiments/final_quality.py", "device"): "where torch computes, after 'auto'",
+    ("datasets/index.py", "features"): "one kind, which suits a source",
     ("metrics/inception.py", "device"): "where torch computes, after 'auto'",
     ("metrics/inception.py", "batch_size"): "images per pass of Inception",
     ("metrics/features.py", "levels"): "levels of the Haar transform",

@@ -117,7 +117,7 @@ def test_figures_with_pixels_of_unpublished_sets_are_withheld(config):
 
 
 def test_a_figure_needs_the_pixels_of_all_its_runs(config):
-    lacking = "results/training/single_image/toy/ddpm/seed7/result.json"
+    lacking = "results/training/single_image/toy/ddpm/image0/seed7/result.json"
     found = kept.figures_of_kept_runs(config, lambda path: path != lacking)
     assert found == ["denoising_strip"]
     assert kept.figures_of_kept_runs(config, lambda path: True) == []
@@ -153,10 +153,11 @@ def test_a_study_depends_on_the_tables_that_it_reads(config):
 
 
 def test_a_calibration_is_kept_and_depends_on_every_model(config):
-    path = "training/calibration/toy.tsv"
+    path = "training/calibration/toy/together1.tsv"
     run = run_of(kept.training_runs(config), path)
     assert run.beside == ()
-    config["training"]["single_image"]["targets"] = [0.5]  # no matter of a step
+    # no matter of a step
+    config["training"]["single_image"] |= {"targets": [0.5], "images": [0, 3, [1, 2]]}
     assert run_of(kept.training_runs(config), path).fingerprint == run.fingerprint
     config["training"]["single_image"]["models"].append("dsm")
     assert run_of(kept.training_runs(config), path).fingerprint != run.fingerprint
@@ -165,7 +166,7 @@ def test_a_calibration_is_kept_and_depends_on_every_model(config):
 def test_a_bounded_run_depends_on_the_methods(config):
     section, embedding = config["training"]["single_image"], config["embedding"]
     section["models"], config["image_sets"]["toy"]["image_size"] = ["score_embedding", "ddpm"], 32
-    ddpm = "single_image/toy/ddpm/seed8/result.json"
+    ddpm = "single_image/toy/ddpm/image0/seed8/result.json"
 
     def found(noise, stop):
         embedding["noise_scale"], section["stop_at_ratio"] = noise, stop
@@ -173,6 +174,18 @@ def test_a_bounded_run_depends_on_the_methods(config):
 
     assert found(0.1, None) == found(0.2, None)  # the embedding is the method's alone
     assert len({found(0.1, None), found(0.1, 1.4), found(0.1, 1.5), found(0.2, 1.4)}) == 4
+
+
+def test_a_run_on_an_image_does_not_depend_on_what_other_images_are_run(config):
+    section = config["training"]["single_image"]
+    before = run_of(kept.training_runs(config), "toy/ddpm/image0/seed7/result.json").fingerprint
+    section["images"] = [1, 0, [0, 1]]
+    planned = kept.training_runs(config)
+    after = [
+        run_of(planned, f"toy/ddpm/image{image}/seed7/result.json").fingerprint
+        for image in ("0", "1", "0+1")
+    ]
+    assert after[0] == before and len(set(after)) == 3
 
 
 def test_training_runs_have_their_curve_beside_them(config):

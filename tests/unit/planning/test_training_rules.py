@@ -34,6 +34,13 @@ MISTAKES = [
     ("embedding.scores", "spsolv", r"embedding\.scores is 'spsolv', which is neither 'exact' nor"),
     ("equation.drift.kind", "linear", r"'exact', which needs equation\.drift\.kind zero"),
     ("training.single_image.images", [99], r"asks for image 99, but image_sets\.a\.n_images is"),
+    ("training.single_image.images", [0, [1, 99]], r"asks for image 99, but image_sets\.a"),
+    ("training.single_image.images", [3, [3]], r"images names the run on 3 twice: remove one of"),
+    (
+        "training.single_image.images",
+        [[]],
+        r"images\[0\] is \[\], but must be a whole number",
+    ),
     ("training.samplers.image_sets", ["a"], r"samplers\.image_sets names 'a', which training\.bud"),
     ("training.samplers.models", ["dsm"], r"samplers\.models names 'dsm', which training\.budget"),
     ("training.ablation.target", 0.5, r"target is 0\.5, which is none of .*\(0\.9, 0\.95\)"),
@@ -47,6 +54,11 @@ MISTAKES = [
         "training.ablation.variants.sum.scores",
         "gmres",
         r"variants\.sum\.scores is 'gmres', which is neither 'exact' nor an entry of solvers",
+    ),
+    (
+        "training.single_image.learning_rates",
+        {"scaled_scores": 0.002},
+        r"names 'scaled_scores', which is the family of no model \(did you mean 'scaled_score'\?\)",
     ),
     ("training.sigma_min", 30.0, r"sigma_min is 30, which is not below sigma_max 20"),
     (

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from crosskrylov.reporting.figures import seconds, training
+from crosskrylov.reporting.figures import controls, generation, seconds, survival, training
 from crosskrylov.reporting.figures.studies import (
     companion_stencil,
     convergence,
@@ -19,16 +19,19 @@ from crosskrylov.reporting.figures.studies import (
     projection_residuals,
     recycling,
     sampler_orders,
+    scaling,
     seconds_per_image,
     seed_choice,
     subspace_dimension,
     system_summary,
     theory,
     time_to_residual,
+    training_objectives,
     unrefined,
     warm_start,
     where_it_pays,
 )
+from crosskrylov.reporting.tables.learning_rates import rates_sentence
 
 ORIGIN = {"dataset": "toy", "image_size": 8, "seed": 0}
 
@@ -44,6 +47,36 @@ def orders(time, space):
         *[("time_step", 0.1, None), ("time_step", 0.05, time)],
         *[("spacing", 0.1, None), ("spacing", 0.05, space)],
         boundary="zero_padding",
+    )
+
+
+def effects(*verdicts):
+    table = rows(
+        "verdict ratio",
+        *((verdict, 0.5 + k) for k, verdict in enumerate(verdicts)),
+        reference="row",
+        scaled=False,
+        reference_scaled=False,
+    )
+    return table.assign(control=["quiet", "noise_only"][: len(verdicts)])
+
+
+def arrived(**counts):
+    return rows(
+        "control reached",
+        *((name, k < count) for name, count in counts.items() for k in range(2)),
+        scaled=False,
+    )
+
+
+def swept(best, at_the_end):
+    return rows(
+        "learning_rate best at_the_end",
+        *((rate, rate == best, rate == best and at_the_end) for rate in (0.001, 0.002)),
+        family="score",
+        metric="ssim_global",
+        target=0.99,
+        n_reached=3,
     )
 
 
@@ -118,8 +151,34 @@ def sampled(first, second):
     )
 
 
+def scored(**errors):
+    """Return a table of score errors: a seed per value, the same at both levels."""
+    return pd.DataFrame(
+        [
+            {"experiment": "budget", "dataset": "toy", "image_size": 8, "model": model}
+            | {"seed": seed, "sigma": sigma, "error_normalised": value}
+            | {"trained_sigma_min": 0.02, "trained_sigma_max": 20.0}
+            for model, values in errors.items()
+            for seed, value in enumerate(values)
+            for sigma in (0.1, 1.0)
+        ]
+    ).astype({"error_normalised": float})
+
+
+def judged(*rows):
+    """Return a table of quality of models at numbers of samples, to the held-out images."""
+    return pd.DataFrame(
+        [
+            {"experiment": "quality", "dataset": "toy", "image_size": 8, "seed": 1}
+            | {"reference": "held_out", "metric": "frechet_haar"}
+            | {"model": model, "n_samples": n, "value": value}
+            for model, n, value in rows
+        ]
+    )
+
+
 def trained(*ends):
-    return rows("model seed train_seconds frechet_x", *ends)
+    return rows("model seed train_seconds frechet_x", *ends, step=1)
 
 
 def varied(beyond):
@@ -201,6 +260,10 @@ def engines(spread, **speedups):
     return rows(columns, *values, size=8, workers=1, n_images=2)
 
 
+def costs(*residuals):
+    return pd.DataFrame({"engine": "exact", "residual": residuals})
+
+
 def sharing(gain, spread=1.1):
     table = pd.DataFrame([{"gain_vs_baseline": gain, "gain_low": gain / spread}])
     place = {"family": "darcy", "size": 8, "parameter": 1, "condition": 10.0, "similarity": 0.5}
@@ -211,6 +274,19 @@ def at_ten(**errors):
     """Errors that fall like 1/n, by sampler, known on both sides of ten evaluations."""
     values = [(name, n, error / n) for name, error in errors.items() for n in (8, 12)]
     return rows("sampler function_evaluations error", *values)
+
+
+def ended(**values):
+    """Objectives with their last Fréchet distance, or error; the first one is the reference."""
+    pairs = [(name, value, value, name == "own") for name, value in values.items()]
+    first = next(iter(values))
+    return rows("model frechet error own_noise", *pairs, steps=9, against=first)
+
+
+def by_sampler(**values):
+    """Fréchet distances of objectives by two samplers."""
+    pairs = [(k, name, v) for k, both in values.items() for name, v in zip(("s1", "s2"), both)]
+    return rows("model sampler error", *pairs, quantity="frechet", function_evaluations=99)
 
 
 def lost(**errors):
@@ -306,6 +382,11 @@ CASES = {
         (engines(3.0, batched=2.0), "undecided somewhere for batched"),
         (engines(1.1, batched=2.0), "batched 2"),
     ),
+    "scaling": (
+        scaling.finding,
+        (costs(0.1, -0.1, 0.3), "exact 10% (at most 30%)"),
+        (costs(0.2, -0.2, 0.2), "exact 20% (at most 20%)"),
+    ),
     "where_it_pays": (
         where_it_pays.advice,
         (sharing(2.0), "pays in 1 of 1 cases"),
@@ -384,10 +465,24 @@ CASES = {
         ),
         (reached(("dsm", False, 9.0), ("ddpm", False, 9.0)), "No model reaches SSIM 0.9 within 9"),
     ),
+    "survival": (
+        survival.survival_finding,
+        (
+            reached(("dsm", True, 5.0), ("ddpm", False, 9.0)),
+            "Half of the runs on toy reach SSIM 0.9: DDPM not before they were stopped",
+        ),
+        (reached(("dsm", False, 9.0), ("ddpm", True, 7.0)), "DDPM after 7 s"),
+    ),
     "ssim_against_seconds": (
         training.ssim_finding,
-        (rows("model ssim", ("dsm", 0.9), ("ddpm", 0.8), total_seconds=1), "DSM falls short"),
-        (rows("model ssim", ("dsm", 0.7), ("ddpm", 0.8), total_seconds=1), "DDPM falls short"),
+        (
+            rows("model ssim", ("dsm", 0.9), ("ddpm", 0.8), total_seconds=1, image="0"),
+            "DSM falls short",
+        ),
+        (
+            rows("model ssim", ("dsm", 0.7), ("ddpm", 0.8), total_seconds=1, image="0"),
+            "DDPM falls short",
+        ),
     ),
     "frechet_against_seconds": (
         training.frechet_finding,
@@ -399,10 +494,51 @@ CASES = {
         (sampled(1.0, 2.0), "Heun with few"),
         (sampled(2.0, 1.0), "DDIM with few"),
     ),
+    "score_error": (
+        generation.score_error_finding,
+        (scored(dsm=[0.1, 0.2], ddpm=[0.3, 0.4]), "DSM on toy (0.15), apart from DDPM (0.35)"),
+        (scored(dsm=[0.1, 0.4], ddpm=[0.3, 0.1]), "DDPM on toy (0.2), within the seeds' range of"),
+    ),
+    "score_error of a part of the grid": (
+        generation.score_error_finding,
+        (scored(dsm=[0.1], ddpm=[None]), "DSM on toy (0.1)"),
+        (scored(dsm=[None], ddpm=[None]), "No schedule trains the whole grid"),
+    ),
+    "distance_against_samples": (
+        generation.final_finding,
+        (judged(("dsm", 70, 3.0), ("ddpm", 70, 5.0), ("real", 70, 2.0)), "DSM on toy, 1.5 times"),
+        (judged(("dsm", 70, 6.0), ("ddpm", 70, 5.0), ("real", 70, 2.0)), "DDPM on toy, 2.5 times"),
+    ),
+    "distance_against_samples of other numbers": (
+        generation.final_finding,
+        # 90 samples are nearer than 70, and there are no 90 real images
+        (judged(("dsm", 70, 3.0), ("dsm", 90, 1.0), ("real", 70, 2.0)), "1.5 times that of real"),
+        (judged(("dsm", 90, 1.0), ("real", 70, 2.0)), "No model was judged beside real images"),
+    ),
     "ablation": (
         training.ablation_finding,
         (varied(False), "None of the 1 other variants"),
         (varied(True), "lambda = 0.2 (steps to the target SSIM)"),
+    ),
+    "control_effects": (
+        controls.effects_finding,
+        (effects("better", "undecided"), "quiet is better than row; 1 of 2 comparisons are"),
+        (effects("undecided", "undecided"), "None of 2 comparisons"),
+        (
+            effects("worse", "better"),
+            "2 of 2 comparisons are decided; the largest: quiet against row",
+        ),
+    ),
+    "controls": (
+        controls.controls_finding,
+        (arrived(row=2, quiet=1), "row arrives in 2 of 2 runs, quiet in 1 of 2"),
+        (arrived(row=0, quiet=2), "quiet arrives in 2 of 2 runs, row in 0 of 2"),
+        (arrived(row=1, quiet=1), "50% of the runs arrive, whatever"),
+    ),
+    "learning_rates": (
+        rates_sentence,
+        (swept(0.001, False), "score at 0.001"),
+        (swept(0.002, True), "score at 0.002 (the end of the range)"),
     ),
     "sampler_orders": (
         sampler_orders.sampler_finding,
@@ -429,6 +565,24 @@ CASES = {
         sampler_orders.inversion_finding,
         (lost(a=1e-6, b=1e3), "a has lost least (1e-06); more than 0.1: b"),
         (lost(a=1e-6, b=1e-7), "b has lost least (1e-07)"),
+    ),
+    "objective_curves": (
+        training_objectives.curves_finding,
+        (ended(a=2.0, b=1.0), "b ends nearest to the images, at 1; a at 2"),
+        (ended(a=1.0, b=2.0), "a ends nearest to the images, at 1"),
+    ),
+    "objective_scores": (
+        training_objectives.scores_finding,
+        (ended(a=2.0, b=1.0), "Against the exact noise a errs most, 2 times as much as b"),
+        (ended(a=2.0, own=9.0, b=8.0), "noise b errs most, 4 times as much as a"),
+    ),
+    "objective_samplers": (
+        training_objectives.samplers_finding,
+        (by_sampler(a=(1.0, 3.0), b=(2.0, 2.2)), "for a, where s2 ends 3 times as far as s1"),
+        (
+            by_sampler(a=(1.0, 1.1), b=(9.0, 2.0)),
+            "for b, where s1 ends 4.5 times as far as s2",
+        ),
     ),
     "denoising_strip": (
         training.strip_finding,
@@ -481,3 +635,21 @@ def test_runs_that_were_stopped_are_hollow_and_counted():
     faces = [line.get_mfc() for line in axis.get_lines() if line.get_marker() == ">"]
     assert faces == ["none"]
     assert "1/2" in [text.get_text() for text in axis.texts]
+
+
+def test_bars_below_the_score_errors_are_what_a_schedule_trains():
+    table = scored(dsm=[0.1, 0.2], ddpm=[0.3, None])
+    table.loc[table["model"] == "ddpm", "trained_sigma_max"] = 157.0
+    (axis,) = generation.plot_score_error(table).axes
+    bars = [line for line in axis.get_lines() if line.get_linewidth() == 2.5]
+    assert sorted(tuple(line.get_xdata()) for line in bars) == [(0.02, 20.0), (0.02, 157.0)]
+    assert axis.get_xlim()[1] > 157
+
+
+def test_the_floor_is_drawn_in_black_beside_the_models():
+    table = judged(("dsm", 70, 3.0), ("dsm", 90, 1.0), ("real", 70, 2.0), ("real", 60, 2.1))
+    other = table.assign(reference="training", value=99.0)
+    (axis,) = generation.plot_distance_against_samples(pd.concat([table, other])).axes
+    (floor,) = (line for line in axis.get_lines() if line.get_color() == "black")
+    assert list(floor.get_xdata()) == [60, 70] and list(floor.get_ydata()) == [2.1, 2.0]
+    assert max(max(line.get_ydata()) for line in axis.get_lines()) == 3.0

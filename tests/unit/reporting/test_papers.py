@@ -26,6 +26,7 @@ from crosskrylov.reporting.tables.papers import (
     verdict_on,
 )
 from crosskrylov.studies.index import declared_studies
+from crosskrylov.studies.training_objectives import choices
 from tests.conftest import PROJECT
 
 RATIO = {
@@ -85,7 +86,7 @@ def stated(*tables):
 
 def test_every_measurement_reads_a_table_of_the_list():
     studies = declared_studies()
-    names = ("sampler_orders", "inverse_problems", "time_to_residual")
+    names = ("sampler_orders", "training_objectives", "inverse_problems", "time_to_residual")
     assert set(tables_read()) <= {table for name in names for table in studies[name].tables}
 
 
@@ -102,6 +103,23 @@ def test_every_measurement_of_samplers_names_what_the_full_study_makes():
                 assert says[where]["sampler"] in known, paper
         for along, at in says.get("at", {}).items():
             assert min(made[along]) <= at <= max(made[along])
+
+
+def test_every_measurement_of_objectives_names_what_the_part_of_the_list_makes():
+    options = study_options("training_objectives", "list-training.yaml")
+    trained = choices(options["models"], options["batch_size"], options["against"])
+    labels = {choice.label for choice in trained}
+    made = {
+        **{name: [options["function_evaluations"]] for name in options["samplers"]},
+        **{name: options["few_evaluations"] for name in options["few_samplers"]},
+    }
+    found = stated("objective_errors")
+    assert len(found) >= 7
+    for paper, says in found:
+        for where in ("of", "over"):
+            assert says[where]["model"] in labels, paper
+            if says[where]["quantity"] == "frechet":
+                assert says["at"]["function_evaluations"] in made[says[where]["sampler"]], paper
 
 
 def test_every_measurement_of_restorations_names_what_the_part_of_the_list_makes():

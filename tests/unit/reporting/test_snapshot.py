@@ -10,7 +10,9 @@ import pytest
 from crosskrylov.errors import DataError
 from crosskrylov.reporting import catalogue, snapshot
 from crosskrylov.reporting.figures.register import QUESTIONS
+from crosskrylov.reporting.joining import join_tables
 from crosskrylov.reporting.records import record_of
+from crosskrylov.reporting.tables.paired import paired_table
 from crosskrylov.runtime.files import read_json, read_tsv, write_json, write_tsv
 
 LINKS = ("[study](#study)", "[generation](#generation)")
@@ -312,6 +314,34 @@ def test_claims_are_judged_by_the_tables_of_all_parts(tmp_path):
     assert "stale" not in set(claims.verdict)
 
 
+def test_runs_are_paired_over_the_images_of_all_parts(tmp_path):
+    target = tmp_path / "kept"
+    for part, images in (("first", ["0", "1"]), ("more", ["2", "3", "4"])):
+        results = Results(tmp_path / part)
+        about = {"experiment": "single_image", "dataset": "toy", "image_size": 32, "seed": 7}
+        about |= {"target_ssim": 0.9, "metric": "ssim", "reached": True, "precompute_seconds": 0}
+        runs = [
+            about | {"model": model, "image": image, "steps": steps, "seconds_per_step": 1.0}
+            for image in images
+            for model, steps in (("dsm", 10 + int(image)), ("ddpm", 30))
+        ]
+        training = pd.DataFrame(runs)
+        results.table("training", training)
+        results.table("paired", paired_table(training, ["ddpm"]))
+        results.keep(target, part)
+    (row,) = read_tsv(target / "tables" / "paired.tsv").to_dict("records")
+    assert (row["model"], row["against"], row["pairs"], row["ratio"]) == ("dsm", "ddpm", 5, 2.5)
+
+
+def test_an_image_keeps_its_name_beside_rows_without_one():
+    """An empty cell makes floats of the numbers around it: 0.0 would be another image than 0."""
+    some = pd.DataFrame({"model": ["a", "b"], "image": [0.0, None], "steps": [1, 2]})
+    others = pd.DataFrame({"model": ["a", "a"], "image": ["0", "0+1"], "steps": [3, 4]})
+    joined = join_tables([some, others])
+    assert joined["image"].fillna("").astype(str).tolist() == ["", "0", "0+1"]
+    assert joined["steps"].tolist() == [2, 3, 4]
+
+
 def test_the_texts_of_the_checkout_are_written_again(study, tmp_path, monkeypatch, capsys):
     """Numbers follow the tables just kept; a wrong one is said, and the snapshot is kept."""
     checkout = tmp_path / "checkout"
@@ -387,3 +417,17 @@ def test_every_figure_has_a_caption_and_a_known_question():
     assert {name for name, figure in figures.items() if not figure.caption} == set()
     assert catalogue.figure_of("sample_grids-digits16-seed17").question == "samples"
     assert catalogue.question_of_table("break_even") == "speed"
+
+
+def test_an_older_edition_may_lack_what_was_not_measured_then():
+    """Its rows stay, with empty cells; one that lacks a column that tells rows apart does not."""
+    from crosskrylov.reporting.joining import join_tables
+
+    older = pd.DataFrame({"dataset": ["a", "b"], "model": ["m", "m"], "value": [1.0, 2.0]})
+    newer = pd.DataFrame({"dataset": ["b"], "model": ["m"], "steps": [9], "value": [3.0]})
+    joined = join_tables([older, newer])
+    assert list(joined.columns) == list(newer.columns)
+    assert joined["value"].tolist() == [1.0, 3.0]
+    assert joined["steps"].isna().tolist() == [True, False]
+    assert join_tables([newer, older]) is None
+    assert join_tables([older.drop(columns="model"), newer]) is None

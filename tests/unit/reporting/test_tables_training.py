@@ -9,6 +9,7 @@ from crosskrylov.reporting.tables.quality import quality_table
 from crosskrylov.reporting.tables.training import (
     STEP_COLUMNS,
     columns_of,
+    images_together,
     seconds_per_step,
     training_curves,
     training_table,
@@ -99,6 +100,20 @@ def test_a_model_that_was_not_calibrated_has_no_seconds_and_no_speedup():
     assert row["reached"] and row[["seconds_per_step", "seconds", "speedup_vs_ddpm"]].isna().all()
     elsewhere = calibration(dataset="other", dsm=[1.0, 1.1])
     assert cells(run("dsm", [0.96]), calibrations=[elsewhere])["seconds"].isna().all()
+
+
+def test_seconds_are_those_of_steps_with_as_many_images_in_a_batch():
+    twice = STEPS.assign(images_per_batch=2, seconds=2 * STEPS["seconds"])
+    both = [STEPS.assign(images_per_batch=1), twice]
+    runs = [run("ddpm", [0.96]), run("ddpm", [0.96], image="0+1", images_per_batch=2)]
+    found = cells(*runs, calibrations=both).loc[("ddpm", "ssim", 0.95)]
+    assert (found["seconds"] * 2).iloc[0] == found["seconds"].iloc[1]
+    assert list(seconds_per_step(both)["images_per_batch"].unique()) == [1, 2]
+
+
+def test_runs_on_several_images_are_told_from_those_on_one():
+    images = pd.Series(["0", "0+1+2", 4, None])
+    assert list(images_together(images)) == [1, 3, 1, 1]
 
 
 def test_first_passages_of_both_metrics():
@@ -249,3 +264,63 @@ def test_one_seed_judges_nothing():
     table = ablation_table(results, 0.95, MAIN)
     assert table["beyond_seed_spread"].isna().all()
     assert "too few seeds" in ablation_sentence(table)
+
+
+def test_score_errors_are_a_row_per_level_and_old_records_give_none():
+    """Empty cells stay empty, and the schedule's ends stand beside every level."""
+    from crosskrylov.reporting.tables.score_error import COLUMNS, score_error_table
+
+    errors = [
+        {"sigma": 0.1, "error": None, "error_normalised": None},
+        {"sigma": 1.0, "error": 0.2, "error_normalised": 0.4},
+    ]
+    of_model = {"experiment": "budget", "dataset": "digits16", "image_size": 16, "seed": 1}
+    found = {"errors": errors, "n_draws": 8, "trained_sigma": [0.5, 20.0]}
+    table = score_error_table(
+        [{**of_model, "model": "dsm", "score_error": found}, {**of_model, "model": "ddpm"}]
+    )
+    assert tuple(table.columns) == COLUMNS
+    assert table["model"].tolist() == ["dsm", "dsm"]
+    assert table["error"].isna().tolist() == [True, False]
+    assert table.iloc[1][["sigma", "error_normalised", "trained_sigma_max"]].tolist() == [
+        1,
+        0.4,
+        20,
+    ]
+
+
+def test_quality_names_the_choice_the_reference_and_the_training():
+    run = {"dataset": "digits16", "image_size": 16, "seed": 1}
+    entry = {"sampler": "ddim", "function_evaluations": 20, "n_samples": 50, "metric": "m"}
+    table = quality_table(
+        [
+            {**run, "experiment": "budget", "model": "dsm", "steps": 7, "train_seconds": 2.5}
+            | {"quality": [entry | {"value": 1.0}]},
+            {**run, "experiment": "quality", "model": "dsm"}
+            | {
+                "quality": [
+                    entry | {"experiment": "sampler_selection", "value": 2.0},
+                    entry | {"reference": "held_out", "value": 3.0},
+                ]
+            },
+            {**run, "experiment": "quality", "model": "real"}
+            | {"quality": [entry | {"sampler": None, "reference": "held_out", "value": 0.5}]},
+        ]
+    )
+    assert tuple(table.columns) == QUALITY_COLUMNS
+    rows = table.set_index("value")
+    assert rows["experiment"].to_dict() == {
+        1.0: "budget",
+        2.0: "sampler_selection",
+        3.0: "quality",
+        0.5: "quality",
+    }
+    assert rows["reference"].to_dict() == {
+        1.0: "training",
+        2.0: "training",
+        3.0: "held_out",
+        0.5: "held_out",
+    }
+    assert rows.loc[[1.0, 2.0, 3.0], "steps"].tolist() == [7, 7, 7]
+    assert rows.loc[[1.0, 2.0, 3.0], "seconds"].tolist() == [2.5, 2.5, 2.5]
+    assert rows.loc[[0.5], ["steps", "seconds", "sampler"]].isna().all(axis=None)

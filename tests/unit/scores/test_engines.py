@@ -15,8 +15,10 @@ from crosskrylov.equation.problem import (
 from crosskrylov.equation.stencil import score
 from crosskrylov.errors import ConfigError, ConvergenceError
 from crosskrylov.scores.engine_options import EngineOptions
+from crosskrylov.scores.engines import batched_march
 from crosskrylov.scores.engines.batched_march import BatchedMarch
 from crosskrylov.scores.engines.block_equation import BlockEquation
+from crosskrylov.scores.engines.block_score import block_score
 from crosskrylov.scores.engines.density_form import DensityForm, density_operator
 from crosskrylov.scores.engines.exact_transform import ExactTransform
 from crosskrylov.scores.engines.solver_march import SolverMarch
@@ -160,6 +162,38 @@ def test_exact_engine_equals_the_reference(equation, shape):
     result = ExactTransform(problem, steps).run(initial)
     expected = exact_log_density(problem, initial, steps * problem.time_step)
     np.testing.assert_allclose(result.log_density.numpy(), expected, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("boundary", ["zero_padding", "reflecting"])
+def test_leaving_decayed_modes_out_leaves_the_exact_solution(boundary):
+    problem = problem_from_config({"boundary": boundary}, 48, 40)
+    steps = np.array([1, 10, 100])
+    engine = ExactTransform(problem, steps)
+    kept = [decay.shape for decay, _, _ in engine._times]
+    assert kept[0][0] > kept[1][0] > kept[2][0]
+    assert kept[2][0] < 12, "nothing was left out"
+    initial = fields(3, 48, 40)
+    expected = exact_log_density(problem, initial, steps * problem.time_step)
+    np.testing.assert_allclose(engine.run(initial).log_density.numpy(), expected, atol=1e-11)
+
+
+def test_the_score_of_a_block_is_the_score_to_the_last_bit():
+    m = torch.from_numpy(fields(6, 9, 14)).view(2, 3, 9, 14)
+    out = torch.full((2, 3, 2, 9, 14), torch.nan, dtype=m.dtype)
+    block_score(m, 1 / 13, out)
+    assert out.equal(score(m, 1 / 13))
+
+
+@ALL_EQUATIONS
+@pytest.mark.parametrize("corrections", [0, 2])
+def test_corrections_and_gmres_give_the_same_early_steps(equation, corrections, monkeypatch):
+    problem = problem_from_config({"time_steps": 25, **equation}, 12, 12)
+    steps = [1, 2, 3]
+    own = BatchedMarch(problem, steps).run(fields(3))
+    monkeypatch.setattr(batched_march, "_CORRECTIONS", corrections)
+    other = BatchedMarch(problem, steps).run(fields(3))
+    assert (other.max_residual <= 1e-8).all()
+    assert difference(own.log_density, other.log_density) < 1e-7
 
 
 def test_exact_engine_refuses_a_drift():

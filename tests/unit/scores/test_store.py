@@ -1,6 +1,7 @@
 """The store: reading it, what it knows of its images, whose chunks are whose, growth, damage."""
 
 import copy
+import hashlib
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ from PIL import Image
 
 import crosskrylov
 from crosskrylov import precompute_scores
-from crosskrylov.errors import ConfigError, DataError
+from crosskrylov.errors import ConfigError, DataError, ShapeError
 from crosskrylov.scores.gather import gather_scores
 from crosskrylov.scores.store import ScoreStore
 
@@ -619,3 +620,26 @@ def test_impossible_options_are_refused_before_anything_is_written(tmp_path, opt
     with pytest.raises(ConfigError, match=message):
         compute(pixels(2), tmp_path / "scores", **options)
     assert not (tmp_path / "scores").exists()
+
+
+def test_a_chunk_is_the_file_that_numpy_would_save_whatever_the_blocks(tmp_path):
+    pixels = np.random.default_rng(2).random((7, 1, 8, 8))
+    store = precompute_scores(
+        pixels, tmp_path / "scores", block_images=2, chunk_images=5, progress=False
+    )
+    for chunk in range(store.n_chunks):
+        np.save(tmp_path / "own.npy", store.chunk(chunk))
+        own = (tmp_path / "own.npy").read_bytes()
+        assert store.array_path(chunk).read_bytes() == own
+        assert store.record(chunk)["sha256"] == hashlib.sha256(own).hexdigest()
+
+
+def test_a_chunk_with_missing_images_does_not_come_to_be(tmp_path):
+    pixels = np.random.default_rng(2).random((4, 1, 8, 8))
+    store = precompute_scores(pixels, tmp_path / "scores", progress=False)
+    before = store.array_path(0).read_bytes()
+    with pytest.raises(ShapeError, match="needs 4 images, found 3"):
+        with store.writing_chunk(0) as writer:
+            writer.append(store[:3])
+    assert store.is_intact(0)
+    assert store.array_path(0).read_bytes() == before

@@ -23,7 +23,7 @@ from crosskrylov.equation.stencil import score
 from crosskrylov.errors import ConfigError, DataError, ShapeError
 from crosskrylov.scores import stream
 from crosskrylov.scores.gather import gather_scores, part_rows
-from crosskrylov.scores.store import ScoreStore
+from crosskrylov.scores.store import ChunkWriter, ScoreStore
 
 EQUATION = {"time_steps": 20, "stored_steps": 4}
 PROJECT = Path(crosskrylov.__file__).parent.parent
@@ -160,7 +160,7 @@ def test_one_bad_image_does_not_stop_the_rest(tmp_path):
 
 
 def test_values_that_float16_cannot_hold_are_failures_not_infinities(tmp_path, monkeypatch):
-    monkeypatch.setattr(stream, "score", lambda m, h: 1e9 * score(m, h))
+    monkeypatch.setattr(stream, "block_score", lambda m, h, out: out.copy_(1e9 * score(m, h)))
     store = compute(images(2), tmp_path / "scores", storage="float16")
     assert [f["image"] for f in store.failures] == [0, 1]
     assert "store float32" in store.failures[0]["reason"]
@@ -169,16 +169,16 @@ def test_values_that_float16_cannot_hold_are_failures_not_infinities(tmp_path, m
 
 def test_a_full_disk_keeps_what_is_complete(tmp_path, monkeypatch):
     pixels = images(6)
-    save, calls = np.save, []
+    append, calls = ChunkWriter.append, []
 
-    def full_disk(stream, values, **options):
+    def full_disk(writer, values):
         calls.append(len(values))
         if len(calls) == 2:
-            stream.write(b"half a")
+            writer._stream.write(b"half a")
             raise OSError(errno.ENOSPC, "No space left on device")
-        save(stream, values, **options)
+        append(writer, values)
 
-    monkeypatch.setattr(np, "save", full_disk)
+    monkeypatch.setattr(ChunkWriter, "append", full_disk)
     with pytest.raises(DataError, match="disk is full"):
         compute(pixels, tmp_path / "scores", chunk_images=2)
     left = sorted(p.name for p in (tmp_path / "scores").iterdir())

@@ -54,7 +54,7 @@ def advice(table: pd.DataFrame) -> str:
         far = loses.delta[loses.delta > best.drop(loses.index).delta.max()].min()
         text += f", in all with δ ≥ {_outward(far, np.floor)}" if np.isfinite(far) else ""
     undecided = len(best) - len(pays) - len(loses)
-    return f"{text}; {undecided} undecided." if undecided else f"{text}."
+    return f"{text}; {undecided} undecided" if undecided else text
 
 
 def _outward(value: float, towards) -> str:

@@ -1,0 +1,182 @@
+"""Times to a target compared image by image: ratios with intervals, tests, and what would decide.
+
+A run that ended before its target leaves a bound: its time is at least what it took.  A ratio of
+two times is then known to be at least so large, or at most so large, or not at all.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from crosskrylov.metrics.intervals import Interval, median_interval
+from crosskrylov.reporting.tables.training import images_together
+
+#: Columns of results/tables/paired.tsv, in order.
+COLUMNS = (
+    *("experiment", "dataset", "image_size", "images_together", "target_ssim", "metric"),
+    *("model", "against", "pairs", "exact", "at_least", "at_most", "unknown"),
+    *("ratio", "ratio_low", "ratio_high", "faster", "slower"),
+    *("effect_size", "test", "p_value", "finding", "images_to_decide"),
+)
+
+#: Level of the tests, and the chance to find the effect that images_to_decide is for.
+LEVEL, POWER = 0.05, 0.8
+
+#: More images than these decide nothing that anybody would run.
+MOST_IMAGES = 10_000
+
+NO_INTERVAL = Interval(float("nan"), float("nan"), float("nan"))
+
+
+class Ratios(NamedTuple):
+    """Ratios of two times, an image each: between ``low`` and ``high``, equal where it is known."""
+
+    low: np.ndarray
+    high: np.ndarray
+
+
+def spent_seconds(runs: pd.DataFrame) -> pd.Series:
+    """Return what every run took to its target, or until it ended: pre-computation and steps.
+
+    Missing where the table has no calibrated seconds.
+    """
+    if "seconds_per_step" not in runs:
+        return pd.Series(np.nan, index=runs.index)
+    return runs["precompute_seconds"] + runs["steps"] * runs["seconds_per_step"]
+
+
+def paired_ratios(runs: pd.DataFrame, others: pd.DataFrame) -> Ratios:
+    """Return the others' times over the runs' own, paired by image and random seed.
+
+    Of several random seeds of an image the median counts: they are no further images.
+
+    Parameters
+    ----------
+    runs, others : DataFrame
+        Rows of training.tsv of one model each, to one target in one metric.
+    """
+    both = _with_times(runs).merge(_with_times(others), on=["image", "seed"], suffixes=("", "_of"))
+    ratio = both.spent_of / both.spent
+    both["low"] = ratio.where(both.reached, 0.0)
+    both["high"] = ratio.where(both.reached_of, np.inf)
+    by_image = both.dropna(subset=["low", "high"]).groupby("image")[["low", "high"]].median()
+    return Ratios(by_image.low.to_numpy(), by_image.high.to_numpy())
+
+
+def _with_times(runs: pd.DataFrame) -> pd.DataFrame:
+    reached = runs.reached.astype(str) == "True"
+    found = runs.assign(spent=spent_seconds(runs), reached=reached)
+    # which image, old records do not say
+    found["image"] = found["image"].fillna("").astype(str) if "image" in found else ""
+    return found[["image", "seed", "spent", "reached"]]
+
+
+def ratio_bounds(ratios: Ratios) -> Interval:
+    """Return the median ratio with its 95 % interval, an end of which may be open.
+
+    Known ratios give `median_interval`.  With bounds among them the lower end is that of the
+    smallest ratios that they allow: capped where a run was stopped, a ratio is no larger than the
+    true one, and neither is the typical size of capped ratios.  Likewise the upper end.  Where a
+    bound is nought or infinite, that end is open; the median is then that of the other end's.
+    """
+    low, high = ratios
+    if not len(low):
+        return NO_INTERVAL
+    below = median_interval(low) if (low > 0).all() else NO_INTERVAL
+    above = median_interval(high) if np.isfinite(high).all() else NO_INTERVAL
+    median = above.median if np.isnan(below.median) else below.median
+    return Interval(median, below.low, above.high)
+
+
+def paired_table(training: pd.DataFrame, against: Iterable[str]) -> pd.DataFrame:
+    """Compare every model's times to every target with those of the models ``against``.
+
+    A ratio is the other's time over the model's: above 1 the model is the faster.  ``exact`` of the
+    ``pairs`` are known, ``at_least`` and ``at_most`` are bounds, of ``unknown`` ones neither run
+    reached the target.  Where all are known the test is Wilcoxon's signed-rank test of their
+    logarithms and ``effect_size`` its rank-biserial correlation; else the sign test of those pairs
+    that say who was faster, with the difference of their shares.  Both are two-sided.  ``finding``
+    is what the interval says of 1.  ``images_to_decide`` is the number of images with which a
+    paired t test would find the measured effect, if it is the true one, four times out of five.
+
+    Parameters
+    ----------
+    training : DataFrame
+        training.tsv.
+    against : iterable of str
+        Models.
+
+    Returns
+    -------
+    DataFrame
+        With `COLUMNS`; a row per target, metric and pair of models that share an image.
+    """
+    runs = training[training.target_ssim.notna()]
+    runs = runs.assign(images_together=images_together(runs.image))
+    keys = list(COLUMNS[:6])
+    rows = []
+    for about, group in runs.groupby(keys):
+        models = dict(list(group.groupby("model")))
+        for other in against:
+            for model in sorted(models.keys() - {other}) if other in models else ():
+                ratios = paired_ratios(models[model], models[other])
+                if len(ratios.low):
+                    rows.append((*about, model, other, *_compared(ratios)))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _compared(ratios: Ratios) -> tuple:
+    """Return the columns from ``pairs`` on."""
+    low, high = ratios
+    exact = low == high
+    unknown = (low == 0) & np.isinf(high)
+    counts = (exact.sum(), (np.isinf(high) & ~unknown).sum(), ((low == 0) & ~unknown).sum())
+    median, lowest, highest = ratio_bounds(ratios)
+    faster, slower = int((low > 1).sum()), int((high < 1).sum())
+    finding = "faster" if lowest > 1 else "slower" if highest < 1 else "undecided"
+    needed = images_to_decide(np.log(low[exact])) if finding == "undecided" else None
+    return (
+        *(len(low), *map(int, counts), int(unknown.sum())),
+        *(median, lowest, highest, faster, slower),
+        *_tested(low, exact.all(), faster, slower),
+        *(finding, needed),
+    )
+
+
+def _tested(ratios: np.ndarray, exact: bool, faster: int, slower: int) -> tuple:
+    """Return effect size, test and p."""
+    logs = np.log(ratios) if exact else ratios
+    if exact and len(logs) > 1 and logs.any():
+        ranks = stats.rankdata(np.abs(logs))
+        effect = float((np.sign(logs) * ranks).sum() / ranks.sum())
+        return effect, "wilcoxon", float(stats.wilcoxon(logs).pvalue)
+    if not faster + slower:
+        return None, None, None
+    effect = (faster - slower) / len(ratios)
+    return effect, "sign", float(stats.binomtest(faster, faster + slower).pvalue)
+
+
+def images_to_decide(logs: Sequence[float]) -> int | None:
+    """Return with how many images a paired t test would find the effect that was measured.
+
+    Parameters
+    ----------
+    logs : sequence of float
+        Logarithms of the known ratios.
+
+    Returns
+    -------
+    int or None
+        The smallest number that has a power of `POWER` at `LEVEL`; None where fewer than two ratios
+        are known, they do not scatter, or more than `MOST_IMAGES` would be needed.
+    """
+    if len(logs) < 2 or np.std(logs) == 0:
+        return None
+    numbers = np.arange(2, MOST_IMAGES + 1)
+    shift = abs(np.mean(logs)) / np.std(logs, ddof=1) * np.sqrt(numbers)
+    critical = stats.t.ppf(1 - LEVEL / 2, numbers - 1)
+    enough = stats.nct.sf(critical, numbers - 1, shift) >= POWER
+    return int(numbers[enough.argmax()]) if enough.any() else None

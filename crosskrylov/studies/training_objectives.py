@@ -1,0 +1,539 @@
+"""Objectives of the list, trained alike on the smallest images: samples, score error, cost.
+
+Every objective trains the same network from the same weights with the same random numbers, for the
+same number of optimiser steps.  A time is that number times the seconds of a step, which are taken
+in turns at the end.
+"""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from crosskrylov.errors import ConfigError
+from crosskrylov.learning.dense import DenseNetwork
+from crosskrylov.learning.objectives.base import Objective, Setting, noise_predictor
+from crosskrylov.learning.objectives.index import Model, model_entry
+from crosskrylov.learning.objectives.mixture import mixture_noise
+from crosskrylov.learning.sampling.fit import fits, require_fit
+from crosskrylov.learning.sampling.generate import draw_samples
+from crosskrylov.learning.sampling.model import NoiseModel
+from crosskrylov.learning.sampling.pds import preconditioner_from_images
+from crosskrylov.learning.sampling.registry import make_sampler
+from crosskrylov.learning.schedule import NoiseLevels
+from crosskrylov.learning.training.averaging import averaged
+from crosskrylov.learning.training.loop import OptimiserSteps, TrainingOptions
+from crosskrylov.metrics.distances import frechet_distance
+from crosskrylov.metrics.features import extract_features
+from crosskrylov.metrics.score_diagnostics import noised
+from crosskrylov.runtime.measurement import pinned_threads
+from crosskrylov.studies.register import register
+
+#: Offset of the random stream that samples are drawn from, and of that of noised images.
+_SAMPLING, _NOISING = 1000, 2000
+#: Instead of features, for images of any size.
+_PIXELS = "pixels"
+#: Samples drawn at a time, where many are.
+_BATCH = 1000
+#: Fewest images of a Fréchet distance; objectives share the bias of few, see `frechet_distance`.
+_FEWEST = 2
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the configuration says of one training.
+
+    Attributes
+    ----------
+    label : str
+        What tables and figures call it.
+    model : Model
+        Its objective's declaration.
+    options : mapping
+        Options of the objective.
+    batch_size : int
+        Images per step.
+    against : str
+        Label of the training whose last Fréchet distance it is timed to.
+    """
+
+    label: str
+    model: Model
+    options: Mapping[str, Any]
+    batch_size: int
+    against: str
+
+
+@dataclass
+class Trained:
+    """A training and what it left.
+
+    Attributes
+    ----------
+    choice : Choice
+    objective : Objective
+    steps : OptimiserSteps
+        Network, optimiser and averaged weights.
+    count : int
+        Optimiser steps taken.
+    setup_seconds : float
+        What was drawn or trained before the first step took.
+    curve : list of dict
+        A row per evaluation on the way: steps, frechet.
+    """
+
+    choice: Choice
+    objective: Objective
+    steps: OptimiserSteps
+    count: int
+    setup_seconds: float
+    curve: list[dict] = field(default_factory=list)
+
+    @contextmanager
+    def network(self):
+        """Give the network with its averaged weights, for the length of a ``with`` block."""
+        self.steps.network.eval()
+        with averaged(self.steps.network, self.steps.average):
+            yield self.steps.network
+        self.steps.network.train()
+
+
+def choices(models: Sequence[str | Mapping], batch_size: int, against: str) -> list[Choice]:
+    """Return the trainings that a section names.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown model, two of one name, a model before the one that it starts from, or a
+        training that is compared with one that is not there.
+    """
+    key = "studies.training_objectives.models"
+    found: list[Choice] = []
+    for given in models:
+        entry = {"model": given} if isinstance(given, str) else given
+        model = model_entry(entry["model"], "study", key)
+        if model.scores:
+            raise ConfigError(
+                f"{key} names {model.name!r}, which needs pre-computed scores: it belongs in "
+                "training.budget.models."
+            )
+        label = entry.get("name", model.name)
+        known = [choice.label for choice in found]
+        if label in known:
+            raise ConfigError(f"{key} names {label!r} twice: give one of them another name.")
+        if model.teacher and model.teacher not in known:
+            raise ConfigError(
+                f"{key} has {label!r}, which starts from a trained {model.teacher!r}: put that "
+                "before it."
+            )
+        size = entry.get("batch_size", batch_size)
+        found.append(
+            Choice(
+                label, model, dict(entry.get("options", {})), size, entry.get("against", against)
+            )
+        )
+    labels = {choice.label for choice in found}
+    for choice in found:
+        if choice.against not in labels:
+            raise ConfigError(
+                f"{key}: {choice.label!r} is compared with {choice.against!r}, which is not "
+                "trained: add it or correct the name."
+            )
+    return found
+
+
+class Trainings:
+    """The trainings of one image set and seed, and what is measured of them.
+
+    Parameters
+    ----------
+    images : ndarray, shape (N, C, H, W)
+        In [0, 1].
+    seed : int
+        Of the weights, the batches, the samples and the noised images; the same for all.
+    settings : mapping
+        The study's section.
+    """
+
+    def __init__(self, images: np.ndarray, seed: int, settings: Mapping[str, Any]):
+        self.images = torch.as_tensor(images).float()
+        self.seed = seed
+        self.settings = settings
+        self.levels = {
+            "geometric": NoiseLevels.geometric(
+                settings["noise_levels"], settings["sigma_min"], settings["sigma_max"]
+            ),
+            "linear": NoiseLevels.linear(settings["noise_levels"]),
+        }
+        self.filters = preconditioner_from_images(self.images * 2 - 1)
+        self.features = self._features(self.images)
+        self.done: dict[str, Trained] = {}
+
+    def train(self, choice: Choice) -> Trained:
+        """Train one choice and keep it; its curve is evaluated on the way."""
+        settings, model = self.settings, choice.model
+        teacher = self.done.get(model.teacher)
+        start = time.perf_counter()
+        objective = model.build(self._setting(choice, teacher), **choice.options)
+        setup_seconds = time.perf_counter() - start
+        network = DenseNetwork(
+            tuple(self.images.shape[1:]),
+            settings["units"],
+            settings["blocks"],
+            self.seed,
+            inputs=1 + model.condition,
+        )
+        if teacher is not None:
+            with teacher.network() as trained:
+                network.load_state_dict(trained.state_dict())
+        rate = settings["fine_tuning_rate" if teacher is not None else "learning_rate"]
+        options = TrainingOptions(
+            math.inf, learning_rate=rate, ema_decay=settings["ema_decay"], device="cpu"
+        )
+        steps = OptimiserSteps(network, objective, options, self.seed)
+        count = settings["fine_tuning_steps" if teacher is not None else "steps"]
+        count = getattr(objective, "steps", count)
+        run = Trained(choice, objective, steps, count, setup_seconds)
+        marks = {max(1, round(count * part)) for part in settings["evaluate_at"]}
+        for number in range(count):
+            steps.take(number)
+            if number + 1 in marks:
+                frechet = self.frechet(run, *self._on_the_way(run))
+                run.curve.append({"steps": number + 1, "frechet": frechet})
+        self.done[choice.label] = run
+        return run
+
+    def _setting(self, choice: Choice, teacher: Trained | None) -> Setting:
+        kinds = choice.model.experiments
+
+        def flow(z):
+            sampler = self._fitting(choice)
+            with teacher.network() as trained:
+                predictor = noise_predictor(teacher.objective, trained)
+                return self._images_of(sampler, NoiseModel(predictor, run_levels(teacher)), z)
+
+        return Setting(
+            images=self.images,
+            times=torch.zeros(0),
+            embedded=None,
+            levels=self.levels[kinds.get("study", kinds.get("budget"))],
+            batch_size=choice.batch_size,
+            noise=0.0,
+            diffusion=1 / math.sqrt(2),  # a published weight of one
+            final_time=1.0,
+            scaled=False,
+            flow=None if teacher is None else flow,
+            seed=self.seed,
+        )
+
+    def _images_of(self, sampler: str, model: NoiseModel, z: torch.Tensor) -> torch.Tensor:
+        """Return what a sampler makes of unit noises, in [-1, 1]."""
+        run, generator = make_sampler(sampler), torch.Generator().manual_seed(self.seed)
+        made = self.settings["function_evaluations"]
+        return torch.cat([run(model, part, made, generator) for part in z.split(_BATCH)])
+
+    def _fitting(self, choice: Choice) -> str:
+        """Return the first sampler that fits a model."""
+        names = [*self.settings["samplers"], *self.settings["few_samplers"]]
+        return next(name for name in names if fits(choice.model, name))
+
+    def _on_the_way(self, run: Trained) -> tuple[str, int]:
+        """Return the sampler and the evaluations that a curve is drawn with."""
+        own = getattr(run.objective, "evaluations", self.settings["curve_evaluations"])
+        return self._fitting(run.choice), own
+
+    def frechet(self, run: Trained, sampler: str, evaluations: int) -> float:
+        """Return the Fréchet distance of samples of a training from the images."""
+        found = self._features(self.samples(run, sampler, evaluations))
+        return frechet_distance(found, self.features, _FEWEST)
+
+    def _features(self, images: torch.Tensor) -> np.ndarray:
+        """Return the features (N, D) of images in [0, 1]."""
+        name = self.settings["frechet_features"]
+        if name == _PIXELS:
+            return images.flatten(1).numpy()
+        return extract_features(name, images.numpy())
+
+    def samples(self, run: Trained, sampler: str, evaluations: int) -> torch.Tensor:
+        """Return samples (N, C, H, W) in [0, 1]; the same noise for every training."""
+        count = self.settings["n_samples"]
+        generator = torch.Generator().manual_seed(self.seed + _SAMPLING)
+        start = getattr(run.objective, "start", None)
+        with run.network() as network:
+            drawn = draw_samples(
+                noise_predictor(run.objective, network, count, generator),
+                run_levels(run),
+                sampler,
+                evaluations,
+                count,
+                tuple(self.images.shape[1:]),
+                self.seed + _SAMPLING,
+                preconditioner=self.filters,
+                batch_size=count,
+                **({} if start is None else {"draw_start": start}),
+            )
+        return drawn.images
+
+    def errors(self, run: Trained) -> list[dict]:
+        """Return the Fréchet distances of the trained network, by sampler and evaluations."""
+        settings = self.settings
+        rows = []
+        own = getattr(run.objective, "evaluations", None)  # of one that was made for so many steps
+        few = [n for n in settings["few_evaluations"] if own in (None, n)]
+        drawn = [(name, settings["function_evaluations"]) for name in settings["samplers"]]
+        drawn += [(name, n) for name in settings["few_samplers"] for n in few]
+        for sampler, evaluations in drawn:
+            if fits(run.choice.model, sampler):
+                value = self.frechet(run, sampler, evaluations)
+                rows.append(self._row(run, "frechet", value, sampler, evaluations))
+        return rows
+
+    def tuned(self, run: Trained) -> list[dict]:
+        """Return distances in the features that a training was tuned on, beside its teacher's."""
+        features = getattr(run.objective, "features", None)
+        if features is None:
+            return []
+        reference = features(self.images * 2 - 1).double().numpy()
+        sampler, evaluations = run.choice.model.fits, run.objective.evaluations
+        rows = []
+        for each in (run, self.done[run.choice.model.teacher]):
+            samples = self.samples(each, sampler, evaluations) * 2 - 1
+            found = features(samples).double().numpy()
+            value = frechet_distance(found, reference, _FEWEST)
+            rows.append(self._row(each, "frechet_tuned_on", value, sampler, evaluations))
+        return rows
+
+    def score_errors(self, run: Trained) -> list[dict]:
+        """Return the error of the predicted noise against the exact one, by level.
+
+        The exact one is that of the noised images, or of the objective's own noise where it is not
+        Gaussian; a network with a condition has none.
+        """
+        if run.choice.model.condition:
+            return []
+        data = self.images * 2 - 1
+        own = getattr(run.objective, "exact_noise", None)
+        rows = []
+        with run.network() as network:
+            model = NoiseModel(noise_predictor(run.objective, network), run_levels(run), clip=False)
+            for sigma in self.settings["sigmas"]:
+                generator = torch.Generator().manual_seed(self.seed + _NOISING)
+                y = noised(data, sigma, self.settings["n_states"], generator)
+                exact = mixture_noise(y, data, torch.ones(1), torch.full((1,), sigma))
+                if own is not None:
+                    index = torch.randint(len(data), (len(y),), generator=generator)
+                    y = data[index] + sigma * run.objective.noise(data[index], generator)
+                    exact = own(y, sigma)
+                gap = (model.at_sigma(y, sigma) - exact).square().mean()
+                rows.append(
+                    {
+                        "model": run.choice.label,
+                        "against": run.choice.against,
+                        "own_noise": own is not None,
+                        "sigma": sigma,
+                        "group": 0,
+                        "error": float(gap.sqrt()),
+                    }
+                )
+        return rows
+
+    def _row(
+        self, run: Trained, quantity: str, value: float, sampler: str, evaluations: int
+    ) -> dict:
+        return {
+            "model": run.choice.label,
+            "batch_size": run.choice.batch_size,
+            "quantity": quantity,
+            "sampler": sampler,
+            "function_evaluations": evaluations,
+            "steps": run.count,
+            "group": 0,
+            "error": value,
+        }
+
+    def steps_to_reference(self, run: Trained) -> dict:
+        """Return the steps to the last Fréchet distance of the training that it is timed to."""
+        target = self.done[run.choice.against].curve[-1]["frechet"]
+        curve = [(row["steps"], row["frechet"]) for row in run.curve]
+        steps, reached = first_passage(curve, target)
+        return self._row(run, "steps_to_reference", steps, "", 1) | {"reached": reached}
+
+    def step_seconds(self, repeats: int, steps: int, threads: int) -> pd.DataFrame:
+        """Time further steps of every training, in turns; the order is drawn anew each time."""
+        rng = np.random.default_rng(self.seed)
+        rows = []
+        for repeat in range(repeats + 1):
+            for position, label in enumerate(rng.permutation(list(self.done)).tolist()):
+                run = self.done[label]
+                seconds = [run.steps.take(run.count + k)[1] for k in range(steps)]
+                if repeat:  # the first round warms up
+                    rows.append(
+                        {
+                            "model": label,
+                            "batch_size": run.choice.batch_size,
+                            "repeat": repeat,
+                            "position": position,
+                            "steps": steps,
+                            "seconds": float(np.mean(seconds)),
+                            "setup_seconds": run.setup_seconds,
+                            "threads": threads,
+                        }
+                    )
+        return pd.DataFrame(rows)
+
+
+def run_levels(run: Trained) -> NoiseLevels:
+    """Return the schedule of a training."""
+    return run.objective.levels
+
+
+def first_passage(curve: Sequence[tuple[int, float]], target: float) -> tuple[float, bool]:
+    """Return the steps after which a curve first reaches a value, and whether it does.
+
+    Between two evaluations both are interpolated in logarithms.  A curve that does not get there
+    counts with its last step, which is a lower bound.
+
+    Parameters
+    ----------
+    curve : sequence of (steps, value)
+        Increasing in steps; values positive.
+    target : float
+        Largest value that counts as reached.
+    """
+    before = None
+    for steps, value in curve:
+        if value <= target:
+            if before is None or value == before[1]:
+                return float(steps), True
+            place = np.log(before[1] / target) / np.log(before[1] / value)
+            return float(before[0] * (steps / before[0]) ** place), True
+        before = (steps, value)
+    return float(curve[-1][0]), False
+
+
+@register(
+    "training_objectives",
+    needs=["images"],
+    tables={
+        "objective_errors": "Objectives trained for the same number of steps, by what their "
+        "networks do: Fréchet distance of samples by sampler and network evaluations, in the "
+        "features that an objective was tuned on (frechet_tuned_on), and the steps to the last "
+        "distance of the training that it is compared with (steps_to_reference; one that does not "
+        "get there counts with its last step, which is a lower bound).",
+        "objective_curves": "Fréchet distance on the way, by optimiser steps and by seconds, which "
+        "are steps times the median seconds of a step, with what was drawn or trained before the "
+        "first step; those of a network that training started from are not counted.",
+        "objective_scores": "RMS error of the predicted noise against the exact one of the noised "
+        "images, by noise level; where own_noise is true, of states and the exact noise of a law "
+        "that is not Gaussian (PFGM++), which no other row shares.",
+        "objective_steps": "Seconds of an optimiser step of every objective, taken in turns.",
+    },
+    figures={
+        "objective_curves": {
+            "table": "objective_curves",
+            "caption": "Fréchet distance of samples against optimiser steps, a panel for every "
+            "training that others are compared with. Medians over random seeds; bands: range.",
+        },
+        "objective_scores": {
+            "table": "objective_scores",
+            "caption": "RMS error of the predicted noise against the exact one, by noise level, a "
+            "panel for every training that others are compared with. Medians over random seeds; "
+            "bands: range.",
+        },
+        "objective_samplers": {
+            "table": "objective_errors",
+            "caption": "Fréchet distance of samples of each trained network by sampler, at equal "
+            "network evaluations. Medians over random seeds; bars: range.",
+        },
+    },
+    timed=True,
+    torch=True,
+    samplers_from=["samplers", "few_samplers"],
+    objectives_from="models",
+)
+def study_training_objectives(
+    data,
+    models,
+    against,
+    steps,
+    fine_tuning_steps,
+    batch_size,
+    learning_rate,
+    fine_tuning_rate,
+    ema_decay,
+    units,
+    blocks,
+    noise_levels,
+    sigma_min,
+    sigma_max,
+    evaluate_at,
+    curve_evaluations,
+    samplers,
+    function_evaluations,
+    few_samplers,
+    few_evaluations,
+    n_samples,
+    frechet_features,
+    sigmas,
+    n_states,
+    repeats,
+    timed_steps,
+):
+    """Train objectives alike and measure their networks."""
+    settings = {
+        "steps": steps,
+        "fine_tuning_steps": fine_tuning_steps,
+        "learning_rate": learning_rate,
+        "fine_tuning_rate": fine_tuning_rate,
+        "ema_decay": ema_decay,
+        "units": units,
+        "blocks": blocks,
+        "noise_levels": noise_levels,
+        "sigma_min": sigma_min,
+        "sigma_max": sigma_max,
+        "evaluate_at": sorted(evaluate_at),
+        "curve_evaluations": curve_evaluations,
+        "samplers": samplers,
+        "function_evaluations": function_evaluations,
+        "few_samplers": few_samplers,
+        "few_evaluations": few_evaluations,
+        "n_samples": n_samples,
+        "frechet_features": frechet_features,
+        "sigmas": sigmas,
+        "n_states": n_states,
+    }
+    chosen = choices(models, batch_size, against)
+    for choice in chosen:
+        if not any(fits(choice.model, name) for name in (*samplers, *few_samplers)):
+            require_fit(choice.model, samplers[0])
+    with pinned_threads(data.n_threads):
+        trainings = Trainings(data.images, data.seed, settings)
+        runs = [trainings.train(choice) for choice in chosen]
+        errors = [row for run in runs for row in trainings.errors(run) + trainings.tuned(run)]
+        errors += [trainings.steps_to_reference(run) for run in runs]
+        scores = [row for run in runs for row in trainings.score_errors(run)]
+        seconds = trainings.step_seconds(repeats, timed_steps, data.n_threads)
+    typical = seconds.groupby("model").seconds.median()
+    curves = [
+        {
+            "model": run.choice.label,
+            "against": run.choice.against,
+            "batch_size": run.choice.batch_size,
+            **row,
+            "seconds": run.setup_seconds + row["steps"] * typical[run.choice.label],
+        }
+        for run in runs
+        for row in run.curve
+    ]
+    return {
+        "objective_errors": pd.DataFrame(errors),
+        "objective_curves": pd.DataFrame(curves),
+        "objective_scores": pd.DataFrame(scores),
+        "objective_steps": seconds,
+    }

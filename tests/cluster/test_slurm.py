@@ -1,0 +1,187 @@
+"""The workflow on a real Slurm of three nodes: parts, a graphics processor, groups, faults.
+
+`make test-cluster` runs these; `make test` does not.  See local-slurm.sh for what they need.
+"""
+
+import os
+import signal
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crosskrylov.runtime.files import read_tsv
+from crosskrylov.scores.store import ScoreStore
+from tests.cluster.conftest import ENGINE, NODES, PATIENCE
+
+PART_LOG = "results/logs/toy/seed7/precompute_scores-1-of-3.log"
+
+
+def arrays(folder: Path) -> dict[str, np.ndarray]:
+    """Return every array that a run made, by path: images, and scores of the stored folder."""
+    found = {}
+    for file in sorted((folder / "results").rglob("*.npz")):
+        with np.load(file) as archive:
+            for name in archive.files:
+                found[f"{file.relative_to(folder)}:{name}"] = archive[name]
+    for manifest in sorted((folder / "results").rglob("manifest.json")):
+        store = ScoreStore.open(manifest.parent)
+        assert store.damaged() == []
+        place = manifest.parent.relative_to(folder)
+        found[f"{place}:scores"] = np.stack([store[k] for k in range(len(store))])
+    return found
+
+
+def assert_same(one: Path, other: Path):
+    """Compare the files of two runs, value by value, and look for what is half written."""
+    first, second = arrays(one), arrays(other)
+    assert list(first) == list(second)
+    assert any(name.endswith(":scores") for name in first)
+    for name, values in first.items():
+        np.testing.assert_array_equal(values, second[name], err_msg=name)
+    made = [
+        sorted(
+            str(file.relative_to(folder))
+            for file in (folder / "results").rglob("*")
+            if file.is_file() and "logs" not in file.parts
+        )
+        for folder in (one, other)
+    ]
+    assert made[0] == made[1]
+    assert list((other / "results").rglob("*.partial*")) == []
+
+
+def test_parts_run_on_several_nodes(run, undisturbed):
+    run.start(*ENGINE).finish()
+    parts = run.cluster.of_rule("precompute_scores")
+    assert len(parts) == 3
+    assert {job["JobState"] for job in parts.values()} == {"COMPLETED"}
+    assert len({job["NodeList"] for job in parts.values()}) == NODES
+    assert_same(undisturbed.folder, run.folder)
+
+
+def test_a_graphics_processor_is_asked_for_and_granted(run, undisturbed):
+    """Only the last node has one, so that all parts come to it, one after the other."""
+    newest = run.cluster.newest()
+    run.start("--set-resources", "precompute_scores:gpu=1", *ENGINE).finish()
+    parts = run.cluster.of_rule("precompute_scores", after=newest)
+    assert [job["NodeList"] for job in parts.values()] == [f"n{NODES}"] * 3
+    assert all("gres:gpu" in job["TresPerJob"] for job in parts.values())
+    times = sorted((job["StartTime"], job["EndTime"]) for job in parts.values())
+    assert all(end <= start for (_, end), (start, _) in pairwise(times))
+    assert_same(undisturbed.folder, run.folder)
+
+
+def test_many_tiny_jobs_are_a_few_submissions(run):
+    """120 parts of one image each, forty to a submission."""
+    run.start(
+        *("--groups", "precompute_scores=parts", "--group-components", "parts=40"),
+        *("--set-resources", "precompute_scores:in_turn=1"),
+        *("--set-scatter", "engine=120"),
+        *(*ENGINE, "tests/cluster/tiny.yaml"),
+    ).finish()
+    assert len(list(run.folder.glob("results/benchmarks/toy/seed7/precompute_*.tsv"))) == 120
+    # 3 groups of parts, and the jobs before and after them
+    assert run.submissions() <= 6
+
+
+def test_the_toy_run_ends_well(run):
+    run.start("--configfile", "tests/config/toy.yaml").finish()
+    jobs = read_tsv(run.folder / "results" / "tables" / "seconds.tsv").jobs.sum()
+    assert run.submissions() < jobs / 1.5
+    assert list((run.folder / "results").rglob("*.partial*")) == []
+
+
+# --- faults -------------------------------------------------------------------------------------
+
+
+def first_part(run, newest):
+    """Wait until the first part's script is at work; return its Slurm job and node."""
+
+    def at_work():
+        running = {
+            number: job
+            for number, job in run.cluster.of_rule("precompute_scores", after=newest).items()
+            if job["JobState"] == "RUNNING" and "1-of-3" in job["Comment"]
+        }
+        return running if (run.folder / PART_LOG).exists() else None
+
+    ((number, job),) = run.wait_for(at_work, "part at work").items()
+    return number, job["NodeList"]
+
+
+def script_of(run, part="1-of-3"):
+    """Return the process that computes a part."""
+    for file in (run.folder / ".snakemake" / "at-work").rglob("[0-9]*"):
+        if part in file.read_text():
+            return int(file.name)
+    return None
+
+
+def cancel(run, number, node):
+    run.cluster.call("scancel", number)
+
+
+def kill_slurmd(run, number, node):
+    run.cluster.script("node", "kill", node.removeprefix("n"))
+
+
+def hang(run, number, node):
+    """Stop the script, so that its minute passes and Slurm ends the job."""
+    os.kill(run.wait_for(lambda: script_of(run), "script"), signal.SIGSTOP)
+
+
+def kill_snakemake(run, number, node):
+    """Kill Snakemake; its Slurm jobs go on, and the restart comes when they have ended."""
+    run.kill()
+    until = time.monotonic() + PATIENCE
+    while {"RUNNING", "PENDING"} & {job["JobState"] for job in run.cluster.jobs().values()}:
+        assert time.monotonic() < until
+        time.sleep(0.5)
+
+
+def edit_module(run, number, node):
+    module = run.folder / "crosskrylov" / "scores" / "march.py"
+    module.write_text(module.read_text() + "\n# edited while the job ran\n")
+
+
+FAULTS = {
+    "cancelled": (cancel, ()),
+    "slurmd_killed": (kill_slurmd, ()),
+    "over_its_time": (
+        hang,
+        ("--set-resources", "precompute_scores:runtime='1 if attempt == 1 else 30'"),
+    ),
+    "snakemake_killed": (kill_snakemake, ()),
+    "module_edited": (edit_module, ()),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_after_a_fault_the_files_are_those_of_an_undisturbed_run(run, undisturbed, fault):
+    disturb, options = FAULTS[fault]
+    newest = run.cluster.newest()
+    run.start(*options, *ENGINE)
+    disturb(run, *first_part(run, newest))
+    if fault == "snakemake_killed":
+        run.start("--unlock", *ENGINE).finish()
+        run.start(*ENGINE)
+    run.finish()
+    if fault == "slurmd_killed":
+        states = {job["JobState"] for job in run.cluster.of_rule("precompute", newest).values()}
+        assert "COMPLETED" in states
+    elif fault != "snakemake_killed":
+        assert len(run.cluster.of_rule("precompute_scores", after=newest)) == 4
+    assert_same(undisturbed.folder, run.folder)
+
+
+def test_a_job_over_its_memory_is_tried_again_with_more(run, undisturbed):
+    newest = run.cluster.newest()
+    asked = "precompute_scores:mem_mb='60 if attempt == 1 else 2000'"
+    run.start("--set-resources", asked, *ENGINE).finish()
+    parts = run.cluster.of_rule("precompute_scores", after=newest)
+    assert len(parts) == 6
+    assert sum(job["JobState"] == "COMPLETED" for job in parts.values()) == 3
+    assert_same(undisturbed.folder, run.folder)

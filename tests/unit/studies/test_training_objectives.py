@@ -1,0 +1,115 @@
+"""The study of objectives: its choices, its tables, and when a curve reaches a value."""
+
+import numpy as np
+import pytest
+
+from crosskrylov.errors import ConfigError
+from crosskrylov.studies.data import StudyData
+from crosskrylov.studies.training_objectives import (
+    choices,
+    first_passage,
+    study_training_objectives,
+)
+
+SETTINGS = {
+    "against": "dsm",
+    "steps": 3,
+    "fine_tuning_steps": 2,
+    "batch_size": 4,
+    "learning_rate": 1e-3,
+    "fine_tuning_rate": 1e-4,
+    "ema_decay": 0.9,
+    "units": 8,
+    "blocks": 1,
+    "noise_levels": 50,
+    "sigma_min": 0.02,
+    "sigma_max": 20.0,
+    "evaluate_at": [0.4, 1.0],
+    "curve_evaluations": 3,
+    "samplers": ["heun", "reverse_sde"],
+    "function_evaluations": 3,
+    "few_samplers": ["ddim"],
+    "few_evaluations": [2],
+    "n_samples": 4,
+    "frechet_features": "pixels",
+    "sigmas": [1.0],
+    "n_states": 4,
+    "repeats": 2,
+    "timed_steps": 1,
+}
+MODELS = [
+    "dsm",
+    {"model": "pfgmpp", "options": {"extra": 8}, "name": "student"},
+    "flow_matching",
+    {"model": "rectified", "options": {"pairs": 4}},
+    {"model": "distilled", "options": {"first_steps": 4, "last_steps": 2, "updates": 2}},
+    {"model": "mmd", "options": {"chain": 2}},
+    {"model": "diffuse_vae", "options": {"updates": 2, "width": 8}},
+]
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    from crosskrylov.runtime.files import save_npz
+
+    file = tmp_path_factory.mktemp("objectives") / "images.npz"
+    images = np.random.default_rng(2).random((6, 1, 8, 8), dtype=np.float32)
+    save_npz(file, images=images)
+    data = StudyData(paths={"images": file}, seed=3)
+    return study_training_objectives(data, MODELS, **SETTINGS)
+
+
+def test_every_training_is_in_every_table_that_it_can_be_in(tables):
+    labels = ["dsm", "student", "flow_matching", "rectified", "distilled", "mmd", "diffuse_vae"]
+    errors = tables["objective_errors"]
+    assert list(dict.fromkeys(errors.model)) == labels
+    assert set(tables["objective_steps"].model) == set(labels)
+    assert set(tables["objective_scores"].model) == set(labels) - {"diffuse_vae"}
+    assert np.isfinite(errors.error).all()
+    curves = tables["objective_curves"]
+    assert curves.groupby("model").steps.max().to_dict() == {
+        **dict.fromkeys(["dsm", "student", "flow_matching", "diffuse_vae"], 3),
+        **{"rectified": 2, "mmd": 2, "distilled": 2},
+    }
+    assert (tables["objective_steps"].seconds > 0).all()
+
+
+def test_samplers_that_do_not_fit_are_left_out(tables):
+    frechet = tables["objective_errors"].query("quantity == 'frechet'")
+    by_model = frechet.groupby("model").sampler.agg(set)
+    assert by_model["dsm"] == {"heun", "reverse_sde", "ddim"}
+    assert by_model["student"] == by_model["rectified"] == {"heun", "ddim"}
+    assert by_model["distilled"] == by_model["mmd"] == {"ddim"}
+
+
+def test_what_was_tuned_on_is_told_beside_the_network_that_it_started_from(tables):
+    tuned = tables["objective_errors"].query("quantity == 'frechet_tuned_on'")
+    assert tuned.model.tolist() == ["mmd", "dsm"]
+
+
+def test_a_training_reaches_its_own_last_distance(tables):
+    steps = tables["objective_errors"].query("quantity == 'steps_to_reference'").set_index("model")
+    assert steps.reached["dsm"] and steps.error["dsm"] <= 3
+
+
+def test_first_passage_is_interpolated_and_bounded():
+    curve = [(10, 8.0), (40, 2.0), (80, 1.0)]
+    assert first_passage(curve, 4.0) == (pytest.approx(20.0), True)
+    assert first_passage(curve, 9.0) == (10.0, True)
+    assert first_passage(curve, 0.5) == (80.0, False)
+
+
+@pytest.mark.parametrize(
+    ("models", "sentence"),
+    [
+        (["mmd", "dsm"], "has 'mmd', which starts from a trained 'dsm': put that before it"),
+        (["dsm", "dsm"], "names 'dsm' twice"),
+        ([{"model": "dsm", "name": "other"}], "'other' is compared with 'dsm', which is not"),
+        (["dsm", "immisible"], r"no model \(did you mean 'immiscible'\?\)"),
+        (["dsm", "score_embedding"], "'score_embedding', which needs pre-computed scores"),
+        (["dsm", "dsm_scaled"], "'dsm_scaled', which is the same as 'dsm'"),
+    ],
+)
+def test_impossible_choices_are_named(models, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        choices(models, 4, "dsm")
