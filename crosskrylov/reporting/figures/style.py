@@ -59,7 +59,7 @@ BASES = {
 _ABBREVIATIONS = (
     *("ddpm", "ddim", "dsm", "pndm", "deis", "ssim", "psnr", "pod", "lu", "ilu", "amg", "pds"),
     *("gmres", "gcrot", "ode", "sde", "rms", "edict", "bdia", "belm", "ghvb", "lml", "sada"),
-    *("dpm", "dc", "fp", "knn", "mmd", "vae"),
+    *("dpm", "dc", "fp", "knn", "mmd", "vae", "dds", "dps", "red"),
 )
 _WORDS = {word: word.upper() for word in _ABBREVIATIONS} | {
     "spsolve": "SpSolve",
@@ -77,6 +77,7 @@ _WORDS = {word: word.upper() for word in _ABBREVIATIONS} | {
     "darcy": "Darcy",
     "helmholtz": "Helmholtz",
     "krylov": "Krylov",
+    "radon": "Radon",
 }
 
 _MARKERS = "osD^v<>PX*ph"

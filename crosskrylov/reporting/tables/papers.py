@@ -126,8 +126,12 @@ def measure(stated: Mapping, table: pd.DataFrame) -> Interval:
     A ratio is taken where the second sampler ran nearest to ``at``; the first one's error there is
     interpolated linearly in logarithms, and must have runs on both sides.  Ratios and orders are
     taken for each group of starting points; the interval is that of their medians over image sets
-    and random seeds, or, of a single run, over its groups.
+    and random seeds, or, of a single run, over its groups.  ``error``
+    and ``group`` name the columns of a table that calls them otherwise.
     """
+    table = table.rename(
+        columns={stated[name]: name for name in ("error", "group") if name in stated}
+    )
     runs = [name for name in _RUN if name in table]
     keys = [*runs, "group"]
     if "order" in stated:

@@ -47,6 +47,12 @@ OTHER_MEANINGS = {
     ("solvers/many.py", "max_products"): "of the systems of others, not of the map's families",
     ("solvers/recycling.py", "max_products"): "an option of a solver",
     ("learning/ready_made/loading.py", "device"): "where torch computes, after 'auto'",
+    ("learning/inverse", "tolerance"): "of conjugate gradients inside sampling",
+    ("learning/inverse", "rate"): "an option of a method: its optimiser's",
+    ("learning/sampling/samplers", "noises"): "an option of a sampler: starting points of its fit",
+    ("solvers/deep_conjugate.py", "channels"): "an option of a solver: of its network",
+    ("solvers/deep_conjugate.py", "batch_size"): "an option of a solver: of its training",
+    ("solvers/deep_conjugate.py", "learning_rate"): "an option of a solver: of its training",
     ("scores/engine_options.py", "workers"): "threads of the engine, not what studies compare",
     ("studies/engine_speed.py", "source"): "of the images that are streamed",
 }

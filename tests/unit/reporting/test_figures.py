@@ -38,6 +38,11 @@ from crosskrylov.studies.frontier import (
     tabulate,
 )
 from crosskrylov.studies.image_orders import image_orders, observed_orders
+from crosskrylov.studies.inverse_problems import (
+    inner_residuals,
+    restoration_errors,
+    restoration_table,
+)
 from crosskrylov.studies.likeness import likeness_correlation, likeness_pairs, seed_choice
 from crosskrylov.studies.loader import loader_rates
 from crosskrylov.studies.projection_residuals import projection_residuals
@@ -173,6 +178,19 @@ def sampler_table(name):
     return order_table(sampler_errors(reference, samplers, [5, 9], 2), 4)
 
 
+def restored_table(name):
+    """Two operators, two methods and the references, or the residuals inside one of them."""
+    images = torch.sign(torch.randn((4, 1, 8, 8), generator=torch.Generator().manual_seed(1)))
+    shared = {"noises": [0.0, 0.5], "n_problems": 2, "groups": 2, "seed": 0}
+    operators = ["super_resolution", "blur"]
+    if name == "inverse_residuals":
+        return inner_residuals(images, operators, [0.5, 2.0], gamma=1.0, steps=3, **shared)
+    methods = ["exact_sample", "pseudo_inverse", "dds", "red_diff"]
+    return restoration_table(
+        restoration_errors(images, operators, methods, [3, 6], draws=2, **shared)
+    )
+
+
 def objective_table(name):
     """Two seeds of three objectives, one of which is compared with itself."""
     rows = [
@@ -200,6 +218,8 @@ def objective_table(name):
 
 
 TABLES = {
+    "inverse_problems": lambda: restored_table("inverse_problems"),
+    "inverse_residuals": lambda: restored_table("inverse_residuals"),
     "objective_curves": lambda: objective_table("objective_curves"),
     "objective_scores": lambda: objective_table("objective_scores"),
     "objective_samplers": lambda: objective_table("objective_samplers"),

@@ -13,6 +13,7 @@ from crosskrylov.reporting.figures.studies import (
     error_budget,
     frontier,
     image_orders,
+    inverse_problems,
     likeness,
     loader,
     projection_residuals,
@@ -294,6 +295,22 @@ def lost(**errors):
     return rows("sampler error", *values, steps=50, precision="float32", direction="noise")
 
 
+def restored(**errors):
+    """Restorations for two operators, in units of a posterior draw's error."""
+    values = [
+        (operator, name, 0 if name == "exact_sample" else 50, error)
+        for operator in "ab"
+        for name, error in {"exact_sample": 1.0, **errors}.items()
+    ]
+    return rows("operator method function_evaluations posterior_error", *values, noise=1.0)
+
+
+def inner(**ends):
+    """Residuals of three iterations, without noise."""
+    values = [(name, n, end if n == 3 else 1.0) for name, end in ends.items() for n in range(4)]
+    return rows("operator iteration residual", *values, system="projection")
+
+
 CASES = {
     "seconds_per_image": (
         seconds_per_image.finding,
@@ -530,6 +547,19 @@ CASES = {
             "At 10 evaluations a ends nearest to the flow; the median of 3",
         ),
         (at_ten(a=1.0, b=1.1, c=9.0), "a and b end nearest"),
+    ),
+    "inverse_problems": (
+        inverse_problems.restoration_finding,
+        (
+            restored(dds=1.0, dps=2.0),
+            "noise 1, nearest to the posterior mean: DDS for a and b; 1",
+        ),
+        (restored(dds=3.0, dps=2.0), "DPS for a and b; 2 times as far as a posterior draw"),
+    ),
+    "inverse_residuals": (
+        inverse_problems.residual_finding,
+        (inner(a=0.001, b=0.05), "no noise in the measurement: 3 iterations, more than 3 for 1 op"),
+        (inner(a=0.001, b=0.001), "To a residual of 0.01, no noise in the measurement: 3 iterat"),
     ),
     "inversion": (
         sampler_orders.inversion_finding,

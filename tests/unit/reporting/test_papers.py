@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from crosskrylov.errors import ConfigError
+from crosskrylov.learning.inverse.methods import METHODS
+from crosskrylov.learning.inverse.operators import OPERATORS, chosen
 from crosskrylov.learning.sampling.registry import sampler_choice
 from crosskrylov.metrics.intervals import Interval
 from crosskrylov.planning.config import load_config
@@ -84,8 +86,8 @@ def stated(*tables):
 
 def test_every_measurement_reads_a_table_of_the_list():
     studies = declared_studies()
-    made = {*studies["sampler_orders"].tables, *studies["training_objectives"].tables}
-    assert set(tables_read()) <= made
+    names = ("sampler_orders", "training_objectives", "inverse_problems", "time_to_residual")
+    assert set(tables_read()) <= {table for name in names for table in studies[name].tables}
 
 
 def test_every_measurement_of_samplers_names_what_the_full_study_makes():
@@ -105,8 +107,8 @@ def test_every_measurement_of_samplers_names_what_the_full_study_makes():
 
 def test_every_measurement_of_objectives_names_what_the_part_of_the_list_makes():
     options = study_options("training_objectives", "list-training.yaml")
-    chosen = choices(options["models"], options["batch_size"], options["against"])
-    labels = {choice.label for choice in chosen}
+    trained = choices(options["models"], options["batch_size"], options["against"])
+    labels = {choice.label for choice in trained}
     made = {
         **{name: [options["function_evaluations"]] for name in options["samplers"]},
         **{name: options["few_evaluations"] for name in options["few_samplers"]},
@@ -118,6 +120,46 @@ def test_every_measurement_of_objectives_names_what_the_part_of_the_list_makes()
             assert says[where]["model"] in labels, paper
             if says[where]["quantity"] == "frechet":
                 assert says["at"]["function_evaluations"] in made[says[where]["sampler"]], paper
+
+
+def test_every_measurement_of_restorations_names_what_the_part_of_the_list_makes():
+    options = study_options("inverse_problems", "list-inverse.yaml")
+    methods = {chosen(given, METHODS, "method").label for given in options["methods"]}
+    operators = {chosen(given, OPERATORS, "operator").label for given in options["operators"]}
+    found = stated("inverse_errors")
+    assert len(found) == 3
+    for paper, says in found:
+        for where in ("of", "over"):
+            assert says[where]["method"] in methods, paper
+            assert says[where]["operator"] in operators, paper
+            assert says[where]["noise"] in options["noises"]
+        assert says["at"]["function_evaluations"] in options["evaluations"]
+
+
+def test_the_learned_solver_is_compared_with_what_the_part_of_the_list_solves():
+    options = study_options("time_to_residual", "list-inverse.yaml")
+    ((_, says),) = stated("time_to_residual")
+    assert {says["of"]["solver"], says["over"]["solver"]} <= set(options["solvers"])
+    assert says["at"]["tolerance"] in options["tolerances"]
+
+
+def test_another_table_is_read_by_its_own_columns():
+    table = pd.DataFrame(
+        [
+            {"seed": 1, "step": step, "solver": name, "tolerance": 1e-6, "mean_iterations": n}
+            for step in (1, 5, 9)
+            for name, n in (("gmres", 12.0 + step), ("learned", 6.0))
+        ]
+    )
+    says = {
+        "error": "mean_iterations",
+        "group": "step",
+        "of": {"solver": "gmres"},
+        "over": {"solver": "learned"},
+        "at": {"tolerance": 1e-6},
+    }
+    found = measure(says, table)
+    assert found.median == pytest.approx(17 / 6) and found.low < found.median < found.high
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Inverse problems: linear measurements of images, their exact posterior, and methods for them."""
