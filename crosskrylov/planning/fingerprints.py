@@ -19,6 +19,7 @@ from crosskrylov.planning.dependencies import FOLDER, source_files
 from crosskrylov.planning.runs import PARAMETERS_OF_KIND, equation, image_set
 from crosskrylov.planning.solvers import baseline_solver, solver_files
 from crosskrylov.planning.sources import source_file, watched_files
+from crosskrylov.planning.training import ON_THE_FLY
 from crosskrylov.solvers.index import solver_entry
 
 #: Where the workflow's scripts are in a checkout.
@@ -181,6 +182,15 @@ def march_steps(config: Mapping, images: str, seed: int, solver: str) -> list[St
 def embedding_steps(config: Mapping, images: str, seed: int, embedding: Mapping) -> list[Step]:
     """Return the steps up to the embedded images, for a section ``embedding`` or its variant."""
     name = embedding["scores"]
+    if name == ON_THE_FLY:
+        parameters = {
+            "equation": equation(config, images),
+            "density": config["density"],
+            "embedding": embedding,
+            "n_threads": config["studies"]["blas_threads"],
+        }
+        own = Step("embed_on_the_fly.py", parameters, coefficient_files(config))
+        return [images_step(config, images, seed), own]
     exact = name == "exact"
     before = exact_steps(config, images, seed) if exact else march_steps(config, images, seed, name)
     parameters = {"equation": equation(config, images), "embedding": embedding}

@@ -36,6 +36,9 @@ EXPERIMENTS = (
     *("learning_rates", "samplers", "quality", "ablation_quality"),
 )
 
+#: The value of ``embedding.scores`` with which no score is stored.
+ON_THE_FLY = "on_the_fly"
+
 #: The ablations that train, and are compared in the ablation's table.
 ABLATIONS = ("ablation_single_image", "ablation_budget")
 
@@ -392,6 +395,19 @@ def embedding_for(config: Mapping, embedded: str) -> dict:
     return embedding_section(
         config, config["training"]["ablation"]["variants"][name] if name else {}
     )
+
+
+def embedded_names(config: Mapping, on_the_fly: bool) -> str:
+    """Return a regular expression of the files of embedded images that are made on the fly, or not.
+
+    They are ``embedded``, and ``embedded/{variant}`` of every variant of the ablation.
+    """
+    names = [
+        "embedded",
+        *(f"embedded/{name}" for name in config["training"]["ablation"]["variants"]),
+    ]
+    found = [n for n in names if (embedding_for(config, n)["scores"] == ON_THE_FLY) == on_the_fly]
+    return "|".join(map(re.escape, found)) or "(?!)"  # that matches nothing
 
 
 def scores_for(config: Mapping, embedded: str) -> dict[str, str]:

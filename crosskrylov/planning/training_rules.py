@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from crosskrylov.errors import ConfigError
 from crosskrylov.learning.objectives.index import learning_families, model_entry
 from crosskrylov.learning.unet_options import check_unet_options
-from crosskrylov.planning.training import SWEEP, image_groups, image_indices
+from crosskrylov.planning.training import ON_THE_FLY, SWEEP, image_groups, image_indices
 from crosskrylov.runtime.declared import did_you_mean
 
 #: Sections with a list of models, and the experiment that these are trained in.
@@ -144,13 +144,19 @@ def _check_scores(config: Mapping) -> None:
     for name, variant in config["training"]["ablation"]["variants"].items():
         named[f"training.ablation.variants.{name}.scores"] = variant["scores"]
     for key, scores in named.items():
-        if scores is not None and scores != "exact" and scores not in config["solvers"]:
+        exact = scores in ("exact", ON_THE_FLY)
+        if scores is not None and not exact and scores not in config["solvers"]:
             raise ConfigError(
-                f"{key} is {scores!r}, which is neither 'exact' nor an entry of solvers "
-                f"({', '.join(config['solvers'])}): correct the name or define it."
+                f"{key} is {scores!r}, which is neither 'exact', {ON_THE_FLY!r} nor an entry of "
+                f"solvers ({', '.join(config['solvers'])}): correct the name or define it."
             )
-    if config["equation"]["drift"]["kind"] != "zero" and "exact" in named.values():
-        raise ConfigError(
-            "embedding.scores is 'exact', which needs equation.drift.kind zero: name an entry of "
-            "solvers instead."
-        )
+        if exact and config["equation"]["drift"]["kind"] != "zero":
+            raise ConfigError(
+                f"{key} is {scores!r}, which needs equation.drift.kind zero: name an entry of "
+                "solvers instead."
+            )
+        if scores == ON_THE_FLY and config["density"]["method"] != "smoothed":
+            raise ConfigError(
+                f"{key} is {ON_THE_FLY!r}, but density.method is {config['density']['method']!r}, "
+                "which draws samples anew at every call: use 'smoothed', or scores 'exact'."
+            )

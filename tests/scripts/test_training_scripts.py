@@ -45,6 +45,7 @@ def sections():
         training=training,
         metrics=config["metrics"],
         equation=config["equation"],
+        density=config["density"],
         embedding=config["embedding"],
     )
 
@@ -119,6 +120,39 @@ def test_embedding_counts_the_seconds_of_the_scores(data):
     assert arrays["embedded"].dtype == np.float32
     assert 6.0 / 60 < arrays["precompute_seconds_per_image"] < 6.0 / 60 + 1.0
     assert arrays["displacement_rms"].shape == (60, 3)
+
+
+def test_images_embedded_on_the_fly_are_those_of_the_stored_scores(data, sections, tmp_path):
+    """The chain density, exact scores, embedding in one job, without the files between."""
+    density, scores, stored, made = (
+        tmp_path / f"{name}.npz" for name in ("density", "exact_scores", "stored", "made")
+    )
+    script_main("estimate_density")(data / "images.npz", density, 7, sections.density)
+    summary = tmp_path / "exact_scores.json"
+    script_main("exact_scores")(density, scores, summary, sections.equation, n_threads=1)
+    shared = sections.equation, sections.embedding
+    script_main("embed_scores")(data / "images.npz", scores, summary, stored, *shared, seed=7)
+    before = set(tmp_path.iterdir())
+    run_as_job(
+        "embed_on_the_fly",
+        tmp_path / "embed_on_the_fly.log",
+        input=Named(images=data / "images.npz"),
+        output=Named(embedded=made),
+        params=Named(
+            equation=sections.equation,
+            density=sections.density,
+            embedding=sections.embedding | {"scores": "on_the_fly"},
+            n_threads=1,
+        ),
+        wildcards=Named(seed="7"),
+        threads=1,
+    )
+    assert set(tmp_path.iterdir()) - before == {made, tmp_path / "embed_on_the_fly.log"}
+    expected, found = load_npz(stored), load_npz(made)
+    assert set(found) == set(expected)
+    np.testing.assert_array_equal(found["times"], expected["times"])
+    np.testing.assert_allclose(found["embedded"], expected["embedded"], rtol=0, atol=1e-6)
+    assert found["precompute_seconds_per_image"] > 0
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Records of runs: what a fingerprint holds is what the rules got."""
 
 import json
+import re
 
 import pytest
 
@@ -19,6 +20,15 @@ def made(tmp_path_factory):
     folder = copy_project(tmp_path_factory.mktemp("records") / "project")
     spsolve = SOLVER.replace("cross_matrix_galerkin", "spsolve")
     run_snakemake(*TARGETS, spsolve, *RUN, cwd=folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def flown(tmp_path_factory):
+    """A copy of the project in which images have been embedded on the fly."""
+    folder = copy_project(tmp_path_factory.mktemp("on_the_fly") / "project")
+    (folder / "fly.yaml").write_text("embedding: {scores: on_the_fly}\n")
+    run_snakemake(TARGETS[1], *RUN, "fly.yaml", cwd=folder)
     return folder
 
 
@@ -50,3 +60,26 @@ def test_steps_hold_exactly_the_parameters_of_the_rules(made):
         if step.script in scripts:
             given = sorted(repr(value) for value in step.parameters.values())
             assert given in recorded[step.script], step.script
+
+
+def test_images_embedded_on_the_fly_leave_no_scores(flown):
+    """Neither in the folder nor in the plan of a training; the steps hold what the rule got."""
+    config = load_config(PROJECT / "config.yaml", TOY, flown / "fly.yaml")
+    steps = embedding_steps(config, "toy", 7, config["embedding"])
+    recorded = parameters_by_script(flown)
+    assert set(recorded) == {"fetch_images.py", "embed_on_the_fly.py"}
+    for step in steps:
+        assert sorted(repr(v) for v in step.parameters.values()) in recorded[step.script]
+    made = {file.name for file in (flown / "results" / "toy" / "seed7").glob("*.npz")}
+    assert made == {"images.npz", "embedded.npz"}
+    results = [
+        f"results/training/{run}/seed7/result.json"
+        for run in (
+            "single_image/toy/score_embedding/image0",
+            "ablation_single_image/toy/sum/image0",
+        )
+    ]
+    plan = run_snakemake("--dry-run", *results, *RUN, "fly.yaml", cwd=flown).stdout
+    rules = set(re.findall(r"rule (\w+):", plan))
+    assert {"embed_on_the_fly", "train_single_image"} <= rules
+    assert not {"estimate_density", "exact_scores", "solve_baseline", "embed_scores"} & rules

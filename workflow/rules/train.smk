@@ -1,6 +1,7 @@
 """Embedding of images with their scores, and the training of every model.
 
-REQUIRED INPUTS: images.npz, exact_scores.npz or trajectories/{solver}.npz of results/{images}/seed{seed}/
+REQUIRED INPUTS: images.npz of results/{images}/seed{seed}/, and exact_scores.npz or trajectories/{solver}.npz
+    beside it where embedding.scores is not on_the_fly
 OUTPUTS: results/{images}/seed{seed}/embedded.npz, results/training/calibration/{images}/together{together}.tsv,
     results/training/{experiment}/{images}/{model}/(image{image}/)seed{seed}/{curve.tsv, training.json, checkpoint/}
 """
@@ -22,7 +23,6 @@ wildcard_constraints:
     model="[A-Za-z][A-Za-z0-9_.-]*",
     image=r"\d+(\+\d+)*",
     together=r"\d+",
-    embedded="embedded(/[A-Za-z][A-Za-z0-9_.-]*)?",
 
 
 trained_model = of_run(training.trained_model, "experiment", "model")
@@ -44,6 +44,8 @@ rule embed_scores:
         "results/logs/{images}/seed{seed}/embed_scores-{embedded}.log",
     benchmark:
         "results/benchmarks/{images}/seed{seed}/embed_scores-{embedded}.tsv"
+    wildcard_constraints:
+        embedded=training.embedded_names(config, on_the_fly=False),
     conda:
         "../../envs/numerics.yaml"
     params:
@@ -51,6 +53,31 @@ rule embed_scores:
         embedding=of_run(training.embedding_for, "embedded"),
     script:
         "../scripts/embed_scores.py"
+
+
+rule embed_on_the_fly:
+    """Transport the images along exact scores that are made for it; the images go after training."""
+    input:
+        images="results/{images}/seed{seed}/images.npz",
+        library=code("embed_on_the_fly.py"),
+    output:
+        embedded=temp("results/{images}/seed{seed}/{embedded}.npz"),
+    log:
+        "results/logs/{images}/seed{seed}/embed_on_the_fly-{embedded}.log",
+    benchmark:
+        "results/benchmarks/{images}/seed{seed}/embed_on_the_fly-{embedded}.tsv"
+    wildcard_constraints:
+        embedded=training.embedded_names(config, on_the_fly=True),
+    conda:
+        "../../envs/training.yaml"
+    threads: workflow.cores
+    params:
+        equation=equation,
+        density=config["density"],
+        embedding=of_run(training.embedding_for, "embedded"),
+        n_threads=config["studies"]["blas_threads"],
+    script:
+        "../scripts/embed_on_the_fly.py"
 
 
 rule calibrate_training:

@@ -176,6 +176,24 @@ def test_a_bounded_run_depends_on_the_methods(config):
     assert len({found(0.1, None), found(0.1, 1.4), found(0.1, 1.5), found(0.2, 1.4)}) == 4
 
 
+def test_scores_on_the_fly_belong_to_the_runs_that_use_scores(config):
+    section, density = config["training"]["single_image"], config["density"]
+    section["models"], config["image_sets"]["toy"]["image_size"] = ["score_embedding", "ddpm"], 32
+
+    def found(model, scores, offset=0.0):
+        config["embedding"]["scores"], density["intensity_offset"] = scores, offset
+        planned = kept.training_runs(config)
+        run = run_of(planned, f"single_image/toy/{model}/image0/seed8/result.json")
+        return run.fingerprint, {step.script for step in run.steps()}
+
+    assert found("ddpm", "exact") == found("ddpm", "on_the_fly") == found("ddpm", "exact", 0.1)
+    exact, stored = found("score_embedding", "exact")
+    fly, made = found("score_embedding", "on_the_fly")
+    assert stored - made == {"estimate_density.py", "exact_scores.py", "embed_scores.py"}
+    assert made - stored == {"embed_on_the_fly.py"}
+    assert len({exact, fly, found("score_embedding", "on_the_fly", 0.1)[0]}) == 3
+
+
 def test_a_run_on_an_image_does_not_depend_on_what_other_images_are_run(config):
     section = config["training"]["single_image"]
     before = run_of(kept.training_runs(config), "toy/ddpm/image0/seed7/result.json").fingerprint

@@ -113,6 +113,22 @@ def test_embedding_of_a_variant(config):
     }
 
 
+def test_scores_on_the_fly_have_a_rule_of_their_own(config):
+    def made(name):
+        return [
+            bool(re.fullmatch(training.embedded_names(config, on_the_fly), name))
+            for on_the_fly in (False, True)
+        ]
+
+    assert made("embedded") == made("embedded/sum") == [True, False]
+    config["training"]["ablation"]["variants"]["sum"]["scores"] = "on_the_fly"
+    assert made("embedded") == [True, False] and made("embedded/sum") == [False, True]
+    config["embedding"]["scores"] = "on_the_fly"
+    config["training"]["ablation"]["variants"]["sum"]["scores"] = "exact"
+    assert made("embedded") == [False, True] and made("embedded/sum") == [True, False]
+    assert made("embedded/of_no_variant") == made("images") == [False, False]
+
+
 def test_a_run_is_identified_in_tables(config):
     assert training.run_columns(config, "budget", "b", "dsm", "3") == {
         "experiment": "budget",

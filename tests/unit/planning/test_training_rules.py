@@ -1,5 +1,7 @@
 """Keys of the training sections that do not fit together: one clear sentence each."""
 
+import copy
+
 import pytest
 
 from crosskrylov.errors import ConfigError
@@ -31,8 +33,9 @@ MISTAKES = [
     # (path of the key, value, what the sentence must say)
     ("unet.norm_groups", 7, r"image_sets\.a\.image_size does not fit|unet\.norm_groups is 7"),
     ("image_sets.a.image_size", 18, r"image_sets\.a\.image_size does not fit"),
-    ("embedding.scores", "spsolv", r"embedding\.scores is 'spsolv', which is neither 'exact' nor"),
+    ("embedding.scores", "spsolv", r"embedding\.scores is 'spsolv', which is neither 'exact',"),
     ("equation.drift.kind", "linear", r"'exact', which needs equation\.drift\.kind zero"),
+    ("embedding.scores", "on_the_flight", r"neither 'exact', 'on_the_fly' nor an entry of solvers"),
     ("training.single_image.images", [99], r"asks for image 99, but image_sets\.a\.n_images is"),
     ("training.single_image.images", [0, [1, 99]], r"asks for image 99, but image_sets\.a"),
     ("training.single_image.images", [3, [3]], r"images names the run on 3 twice: remove one of"),
@@ -53,7 +56,7 @@ MISTAKES = [
     (
         "training.ablation.variants.sum.scores",
         "gmres",
-        r"variants\.sum\.scores is 'gmres', which is neither 'exact' nor an entry of solvers",
+        r"variants\.sum\.scores is 'gmres', which is neither 'exact', 'on_the_fly' nor an entry",
     ),
     (
         "training.single_image.learning_rates",
@@ -102,3 +105,25 @@ def test_mistake_gives_one_sentence(config, path, value, sentence):
         check_config(config)
     message = str(caught.value)
     assert "\n" not in message and len(message) < 400 and message.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("embedding", "variant", "key"),
+    [
+        ({"scores": "on_the_fly"}, {}, r"embedding\.scores"),
+        ({}, {"scores": "on_the_fly"}, r"training\.ablation\.variants\.sum\.scores"),
+    ],
+)
+def test_scores_on_the_fly_need_an_exact_solution_and_a_smoothed_density(
+    config, embedding, variant, key
+):
+    config["embedding"] = embedding
+    config["training"]["ablation"]["variants"]["sum"] |= variant
+    check_config(copy.deepcopy(config))
+    kde = copy.deepcopy(config) | {"density": {"method": "kde"}}
+    with pytest.raises(ConfigError, match=rf"^{key} is 'on_the_fly', but density\.method is 'kde'"):
+        check_config(kde)
+    drifting = copy.deepcopy(config) | {"equation": {"drift": {"kind": "linear"}}}
+    drifting["embedding"].setdefault("scores", "spsolve")
+    with pytest.raises(ConfigError, match=rf"^{key} is 'on_the_fly', which needs equation\.drift"):
+        check_config(drifting)
