@@ -3,6 +3,7 @@
 import sys
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 
 from crosskrylov import load_images
@@ -14,6 +15,7 @@ from crosskrylov.metrics.score_error import score_matching_error
 images = torch.from_numpy(load_images("digits", 16, color="grey", seed=1).images) * 2 - 1
 made = load_ready_made("digits")
 levels = made.drawing.levels()
+sigmas = np.geomspace(levels.sigmas[0], levels.sigmas[-1], 12)
 networks = {
     "ready-made digits": made.network,
     "the same network, untrained": build_unet(made.provenance["training"]["unet"], 16, 1, 0),
@@ -21,7 +23,8 @@ networks = {
 }
 figure, axis = plt.subplots(figsize=(7, 3.4), layout="constrained")
 for name, network in networks.items():
-    error = score_matching_error(network, images, levels, n_levels=12, n_draws=32)
+    rows = score_matching_error(network, images, levels, sigmas, n_draws=32)
+    error = {row["sigma"]: row["error"] for row in rows}
     axis.loglog(list(error), list(error.values()), "o-", markersize=4, label=name)
     print(name, {f"{sigma:.2g}": round(value, 4) for sigma, value in error.items()})
 axis.set(
