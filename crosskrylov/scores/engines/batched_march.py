@@ -1,10 +1,10 @@
 """The batched log-density march: all images of a block at once, matrix-free (Eqs. 3, 14, 23a).
 
 The matrices of all images share P, and what differs between them is small beside it: the fixed
-point of (23a) is found by m <- P^-1 (b + N(m)), whose residual in (3) is N of the new iterate minus
-N of the old one and falls 10- to 100-fold per iteration.  The first N of a step is extrapolated
-from earlier steps.  Images for which this does not converge get Newton's iteration with
-preconditioned GMRES.
+point of (23a) is found by corrections m <- m + P^-1 r, where r = b + N(m) - P m is the residual of
+(3) (23b).  They are made in single precision, the residuals in the engine's.  The first m of a step
+is extrapolated from earlier steps.  Images for which this does not converge get Newton's iteration
+with preconditioned GMRES.
 
 The solution is that of `crosskrylov.scores.march.march` with any solver.  The published march
 stops Picard's iteration after five iterates, which in the first one to three steps is before it
