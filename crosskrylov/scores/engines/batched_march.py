@@ -1,10 +1,10 @@
 """The batched log-density march: all images of a block at once, matrix-free (Eqs. 3, 14, 23a).
 
 The matrices of all images share P, and what differs between them is small beside it: the fixed
-point of (23a) is found by m <- P^-1 (b + N(m)), whose residual in (3) is N of the new iterate minus
-N of the old one and falls 10- to 100-fold per iteration.  The first N of a step is extrapolated
-from earlier steps.  Images for which this does not converge get Newton's iteration with
-preconditioned GMRES.
+point of (23a) is found by corrections m <- m + P^-1 r, where r = b + N(m) - P m is the residual of
+(3) (23b).  They are made in single precision, the residuals in the engine's.  The first m of a step
+is extrapolated from earlier steps.  Images for which this does not converge get Newton's iteration
+with preconditioned GMRES.
 
 The solution is that of `crosskrylov.scores.march.march` with any solver.  The published march
 stops Picard's iteration after five iterates, which in the first one to three steps is before it
@@ -105,67 +105,52 @@ class BatchedMarch:
         )
 
     def _advance(self, state: "_State", step: int) -> None:
-        """Solve (23a) for one step from an extrapolated N."""
+        """Solve (23a) for one step from an extrapolated log-density."""
         equation = self._equation
         equation.set_step(step)
-        if step == 1:
-            equation.nonlinear(state.m, state.history[0])
-        slot = state.extrapolate(step)
-        rhs = equation.right_hand_side(state.m, state.rhs)
-        limit = norms(rhs) * self.tolerance
-        torch.add(rhs, state.guess, alpha=equation.scale, out=state.work)
-        equation.solve(state.work, state.next)
-        equation.nonlinear(state.next, slot)
-        size = norms(state.guess.sub_(slot)) * equation.scale
-        state.iterations += state.alive
-        # a shade stricter than asked, so that rounding cannot turn a hit into a miss below
+        state.extrapolate(step)
+        equation.right_hand_side(state.m, state.rhs)
         early = state.early & state.alive if self.max_picard else torch.zeros_like(state.alive)
-        active = torch.nonzero(~(size <= 0.99 * limit) & state.alive & ~early)[:, 0]
-        if len(active):
-            self._iterate(state, rhs, slot, limit, active)
-        residual = norms(equation.residual(state.next, rhs, slot))
-        missed = ~(residual <= limit) & state.alive & ~early
-        relative = residual / norms(rhs).clamp_min(torch.finfo(self.dtype).tiny)
+        relative = torch.zeros_like(state.worst)
+        missed = self._iterate(state, relative, torch.nonzero(state.alive & ~early)[:, 0])
         if early.any():
-            self._picard(state, step, slot, relative, torch.nonzero(early)[:, 0])
-        if missed.any():
-            self._newton(state, step, slot, relative, torch.nonzero(missed)[:, 0])
+            self._picard(state, step, relative, torch.nonzero(early)[:, 0])
+        if len(missed):
+            self._newton(state, step, relative, missed)
         state.worst = torch.where(state.alive, torch.maximum(state.worst, relative), state.worst)
-        state.m, state.next = state.next, state.m
+        state.keep(step)
 
-    def _iterate(self, state, rhs, slot, limit, active) -> None:
-        """Iterate on the images ``active``; a finished image leaves with its arrays."""
-        equation = self._equation
-        everyone = len(active) == len(rhs)
-        b, n, limit = (
-            (rhs, slot.clone(), limit)
-            if everyone
-            else (
-                rhs[active],
-                slot[active],
-                limit[active],
-            )
-        )
-        for _ in range(self.max_iterations):
-            x = equation.solve(torch.add(b, n, alpha=equation.scale), torch.empty_like(b))
-            new = equation.nonlinear(x, torch.empty_like(b))
-            size = norms(n.sub_(new)) * equation.scale
-            state.iterations[active] += 1
-            keep = ~(size <= 0.99 * limit) & torch.isfinite(size)
+    def _iterate(self, state, relative, active) -> Tensor:
+        """Iterate on the images ``active``; one that has finished leaves with its residual.
+
+        Returns
+        -------
+        Tensor
+            Positions of the images that did not reach the tolerance.
+        """
+        equation, x, rhs = self._equation, state.next, state.rhs
+        if len(active) < len(rhs):
+            x, rhs = x[active], rhs[active]
+        scale = norms(rhs).clamp_min(torch.finfo(self.dtype).tiny)
+        for iteration in range(self.max_iterations + 1):
+            if not len(active):
+                break
+            residual = equation.residual(x, rhs, state.work[: len(x)])
+            reached = norms(residual) / scale
+            keep = ~(reached <= self.tolerance)
             left = int(keep.sum())
             if left < len(active):
                 done = ~keep
+                relative[active[done]] = reached[done]
                 state.next[active[done]] = x[done]
-                slot[active[done]] = new[done]
-            if left == 0:
-                return
-            n = new
-            if left < len(active):
-                active, b, n, limit = active[keep], b[keep], n[keep], limit[keep]
-        # out of patience: what is left there now fails the residual check and goes to Newton
-        state.next[active] = torch.nan
+                active, x, rhs, scale = active[keep], x[keep], rhs[keep], scale[keep]
+                residual = residual[keep]
+            if left and iteration < self.max_iterations:
+                equation.correct(x, residual)
+                state.iterations[active] += 1
+        return active
 
-    def _picard(self, state, step, slot, relative, early) -> None:
+    def _picard(self, state, step, relative, early) -> None:
         """Take the step for the images ``early`` by Picard's iteration, as `march` does."""
         previous, x = state.m[early], state.m[early]
         busy, change = np.arange(len(early)), np.full(len(early), np.inf)
@@ -183,9 +168,9 @@ class BatchedMarch:
             going = (change[busy] >= self.picard_tolerance) | ~(reached[busy] <= self.tolerance)
             busy = busy[going]
         state.early[early] = torch.as_tensor(change >= self.picard_tolerance, device=early.device)
-        self._finish(state, step, slot, relative, early, x, reached)
+        self._finish(state, step, relative, early, x, reached)
 
-    def _newton(self, state, step, slot, relative, missed) -> None:
+    def _newton(self, state, step, relative, missed) -> None:
         """Solve the step for the images ``missed`` by Newton's iteration with GMRES."""
         previous, x = state.m[missed], state.m[missed]
         reached = np.full(len(missed), np.inf)
@@ -200,7 +185,7 @@ class BatchedMarch:
             x[busy] = result.x
             self._count(state, missed[busy], result)
         state.fallbacks[missed.cpu().numpy()] += 1
-        self._finish(state, step, slot, relative, missed, x, reached)
+        self._finish(state, step, relative, missed, x, reached)
 
     def _solve_picard(self, step, previous, iterate, tolerance):
         """Solve the Picard system of every image by corrections with P^-1, starting at ``iterate``.
@@ -216,7 +201,7 @@ class BatchedMarch:
         """
         matrix, rhs = assemble_systems(self.problem, step, previous, iterate)
         size = norms(rhs).clamp_min(torch.finfo(self.dtype).tiny)
-        x, correction = iterate.clone(), torch.empty_like(iterate)
+        x = iterate.clone()
         count = np.zeros(len(x), dtype=int)
         while True:
             residual = rhs - matrix.apply(x)
@@ -224,9 +209,8 @@ class BatchedMarch:
             busy = ~(reached <= tolerance)
             if not busy.any() or count.max() == _CORRECTIONS:
                 break
-            self._equation.solve(residual, correction)
-            correction[torch.as_tensor(~busy, device=x.device)] = 0.0  # as it would be alone
-            x += correction
+            residual[torch.as_tensor(~busy, device=x.device)] = 0.0  # as it would be alone
+            self._equation.correct(x, residual)
             count += busy
         if busy.any():
             left = np.flatnonzero(busy)
@@ -247,10 +231,9 @@ class BatchedMarch:
         iterations = torch.as_tensor(result.iterations, device=positions.device)
         state.iterations[positions] += iterations
 
-    def _finish(self, state, step, slot, relative, positions, x, reached) -> None:
+    def _finish(self, state, step, relative, positions, x, reached) -> None:
         """Put the step's solutions in place; images that missed the tolerance have failed."""
         state.next[positions] = x
-        slot[positions] = self._equation.nonlinear(x, torch.empty_like(x))
         reached = torch.as_tensor(reached, device=positions.device).to(relative.dtype)
         relative[positions] = reached
         failed = torch.zeros_like(state.alive)
@@ -267,9 +250,10 @@ class _State:
 
     def __init__(self, m: Tensor, n_stored: int):
         b = len(m)
-        self.m = m
-        self.next, self.rhs, self.work, self.guess = (torch.empty_like(m) for _ in range(4))
+        self.next, self.rhs, self.work = (torch.empty_like(m) for _ in range(3))
         self.history = torch.empty((EXTRAPOLATION_ORDER + 1, *m.shape), dtype=m.dtype).to(m.device)
+        self.history[0] = m
+        self.m = self.history[0]
         self.store = torch.empty((b, n_stored, *m.shape[1:]), dtype=m.dtype, device=m.device)
         self.iterations = torch.zeros(b, dtype=torch.int64, device=m.device)
         self.worst = torch.zeros(b, dtype=m.dtype, device=m.device)
@@ -278,10 +262,10 @@ class _State:
         self.fallbacks = np.zeros(b, dtype=int)
         self.failures: dict[int, str] = {}
 
-    def extrapolate(self, step: int) -> Tensor:
-        """Put the extrapolated N into ``guess`` and return the memory for this step's N.
+    def extrapolate(self, step: int) -> None:
+        """Put the log-density that earlier steps lead to expect into ``next``.
 
-        The order grows with the logarithm of the step: early on N changes too abruptly for more.
+        The order grows with the logarithm of the step: early on m changes too abruptly for more.
         """
         size = len(self.history)
         order = min(EXTRAPOLATION_ORDER, int(log2(step)), step - 1)
@@ -292,15 +276,18 @@ class _State:
         torch.mv(
             self.history[:used].view(used, -1).T,
             weights[:used].to(self.m.device),
-            out=self.guess.view(-1),
+            out=self.next.view(-1),
         )
-        return self.history[step % size]
+
+    def keep(self, step: int) -> None:
+        """Take ``next`` for the log-density of this step."""
+        self.m = self.history[step % len(self.history)]
+        self.m.copy_(self.next)
 
     def fail(self, mask: Tensor, reason: str) -> None:
         """Take images out of the march; their fields become 0, so that nothing overflows."""
         for position in torch.nonzero(mask)[:, 0].tolist():
             self.failures.setdefault(position, reason)
             self.alive[position] = False
-            for fields in (self.m, self.next):
-                fields[position] = 0.0
+            self.next[position] = 0.0
             self.history[:, position] = 0.0

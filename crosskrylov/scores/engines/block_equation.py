@@ -31,7 +31,7 @@ class BlockEquation:
 
     Notes
     -----
-    Nothing is stored per image but three scratch fields: the image enters (23a) only through N.
+    Nothing is stored per image but scratch fields: the image enters (23a) only through N.
     One object serves one thread, since the scratch fields are shared by its methods.
     """
 
@@ -39,7 +39,8 @@ class BlockEquation:
         self.problem = problem
         self._options = {"dtype": dtype, "device": device}
         shape = (n_images, problem.height, problem.width)
-        self._first, self._second = (torch.empty(shape, **self._options) for _ in range(2))
+        self._scratch = torch.empty(shape, **self._options)
+        self._low = torch.empty((2, *shape), dtype=torch.float32, device=device)
         self._transforms = TransformCache()
         self.set_step(1)
 
@@ -50,10 +51,10 @@ class BlockEquation:
         """Take the coefficients of time step ``step``."""
         problem = self.problem
         self.half_g2 = problem.half_g2(step)
-        self._transform = self._transforms.get(problem, step, self._first)
+        self._transform = self._transforms.get(problem, step, self._low)
         drift = problem.drift_field(step)
         self._drift = None if drift is None else [self._tensor(a) for a in drift]
-        # without drift N is stored without its factor, and extrapolated without it when g varies
+        # without drift `nonlinear` leaves its factor out, for `residual` to multiply by in passing
         self.scale = self.half_g2 / (4.0 * problem.spacing**2) if drift is None else 1.0
 
     def right_hand_side(self, previous: Tensor, out: Tensor) -> Tensor:
@@ -61,22 +62,28 @@ class BlockEquation:
         torch.mul(previous, 1.0 / self.problem.time_step, out=out)
         return out if self._drift is None else out.sub_(self._drift[2])
 
-    def solve(self, rhs: Tensor, out: Tensor) -> Tensor:
-        """Return P^-1 rhs (Eq. 14) by four dense products, in memory that is there already."""
+    def correct(self, m: Tensor, residual: Tensor) -> Tensor:
+        """Add P^-1 residual (Eq. 14) to ``m``, by four dense products in single precision.
+
+        A correction needs few digits, since the next residual is computed in full precision from
+        what it gave: products of half the bytes cost less than half the time.
+        """
         p = self._transform
-        b, height, width = rhs.shape
-        first, second = self._first[:b], self._second[:b]
-        torch.mm(rhs.reshape(b * height, width), p.cols, out=first.view(b * height, width))
-        torch.bmm(p.rows_t.expand(b, -1, -1), first, out=second)
-        second.mul_(p.inverse_symbol)
-        torch.bmm(p.rows.expand(b, -1, -1), second, out=first)
-        torch.mm(first.view(b * height, width), p.cols_t, out=out.view(b * height, width))
-        return out
+        b, height, width = m.shape
+        first, second = self._low[0, :b], self._low[1, :b]
+        flat = first.view(b * height, width), second.view(b * height, width)
+        first.copy_(residual)
+        torch.mm(flat[0], p.cols, out=flat[1])
+        torch.bmm(p.rows_t.expand(b, -1, -1), second, out=first)
+        first.mul_(p.inverse_symbol)
+        torch.bmm(p.rows.expand(b, -1, -1), first, out=second)
+        torch.mm(flat[1], p.cols_t, out=flat[0])
+        return m.add_(first)
 
     def nonlinear(self, m: Tensor, out: Tensor) -> Tensor:
         """Return N(m) / ``scale``; ``m`` and ``out`` are contiguous."""
         b, _, width = m.shape
-        difference = self._first[:b]
+        difference = self._scratch[:b]
         flat, d, o = m.view(b, -1), difference.view(b, -1), out.view(b, -1)
         # rows: neighbours are `width` apart in memory, so this is one pass over contiguous data
         torch.sub(flat[:, 2 * width :], flat[:, : -2 * width], out=d[:, width:-width])
@@ -118,28 +125,29 @@ class BlockEquation:
                 out.select(axis, n - 1).sub_(f.select(axis - 1, n - 1) * m.select(axis, n - 1))
                 out.select(axis, 0).add_(f.select(axis - 1, 0) * m.select(axis, 0))
 
-    def residual(self, m: Tensor, rhs: Tensor, nonlinear: Tensor) -> Tensor:
-        """Return b - A(m) m of (3), recomputed from ``m`` (in scratch memory).
+    def residual(self, m: Tensor, rhs: Tensor, out: Tensor) -> Tensor:
+        """Return b - A(m) m of (3), which is b + N(m) - P m.
 
         Parameters
         ----------
-        m, rhs : Tensor, shape (b, H, W)
-            Log-density and right-hand side b.
-        nonlinear : Tensor, shape (b, H, W)
-            `nonlinear` of ``m``.
+        m, rhs, out : Tensor, shape (b, H, W)
+            Log-density, right-hand side b, and memory for the residual; contiguous.
         """
         b, _, width = m.shape
-        problem = self.problem
-        out = self._first[:b]
-        torch.mul(m, -4.0, out=out)
+        problem, neighbours = self.problem, self._scratch[:b]
+        d = self.half_g2 / problem.spacing**2
+        torch.add(rhs, self.nonlinear(m, out), alpha=self.scale, out=out)
+        out.add_(m, alpha=-(1.0 / problem.time_step + 4.0 * d))
         flat, o = m.view(b, -1), out.view(b, -1)
-        o[:, width:] += flat[:, :-width]
-        o[:, :-width] += flat[:, width:]
-        out[:, :, 1:] += m[:, :, :-1]
-        out[:, :, :-1] += m[:, :, 1:]
+        o[:, width:].add_(flat[:, :-width], alpha=d)
+        o[:, :-width].add_(flat[:, width:], alpha=d)
+        # columns as in `nonlinear`: contiguous, then the wrapped-around borders are put right
+        torch.add(m.view(-1)[2:], m.view(-1)[:-2], out=neighbours.view(-1)[1:-1])
+        neighbours[:, :, 0] = m[:, :, 1]
+        neighbours[:, :, -1] = m[:, :, -2]
+        out.add_(neighbours, alpha=d)
         if problem.boundary == "reflecting":
             for axis in (1, 2):
                 for edge in (0, -1):
-                    out.select(axis, edge).add_(m.select(axis, edge))
-        out.mul_(self.half_g2 / problem.spacing**2).add_(m, alpha=-1.0 / problem.time_step)
-        return out.add_(rhs).add_(nonlinear, alpha=self.scale)
+                    out.select(axis, edge).add_(m.select(axis, edge), alpha=d)
+        return out
