@@ -466,7 +466,7 @@ def test_controls_and_rates_from_embedding_to_figures(data, sections, tmp_path):
     goal = {"target": 0.01, "metric": "ssim_global"}
     gather(tmp_path / "best.tsv", "best_rates", families | goal, swept)
     draw("learning_rates", *pictures(tmp_path, "rates"), {}, table_path=tmp_path / "best.tsv")
-    assert read_tsv(tmp_path / "best.tsv")["best"].sum() == 1
+    assert read_tsv(tmp_path / "best.tsv")["chosen"].sum() == 1
     assert len(read_tsv(tmp_path / "rates.tsv")) == 2 * 4
     for name in ("controls", "control_effects", "rates"):
         assert pictures(tmp_path, name)[0].stat().st_size > 1000

@@ -71,7 +71,7 @@ def arrived(**counts):
 
 def swept(best, at_the_end):
     return rows(
-        "learning_rate best at_the_end",
+        "learning_rate chosen at_the_end",
         *((rate, rate == best, rate == best and at_the_end) for rate in (0.001, 0.002)),
         family="score",
         metric="ssim_global",
