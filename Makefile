@@ -48,6 +48,8 @@ LOCK := envs/requirements.lock
 BIN := .venv/bin
 # Named after what is installed: another lock or another package, another installation.
 STAMP := .venv/.installed-$(shell cat $(LOCK) pyproject.toml | cksum | cut -d ' ' -f 1)
+# What runs the tests on a Slurm: a Python that has snakemake-executor-plugin-slurm too, which is not pinned.
+CLUSTER_PYTHON ?= $(BIN)/python
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(ARGS)
 
 .PHONY: help environment reproduce study quality list $(ON_BLANK) claims $(CLAIMS_PARTS) controls rates generation snapshot redraw numbers ready-made demo test test-cluster lint format keys pins clean
@@ -130,7 +132,7 @@ test: lint ## lint, then run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 test-cluster: $(STAMP) ## run the workflow on a Slurm of three nodes on this machine, with faults
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/cluster -v
+	OMP_NUM_THREADS=1 $(CLUSTER_PYTHON) -m pytest tests/cluster -v
 
 lint: $(STAMP) ## check style, and which room imports which
 	$(BIN)/ruff check

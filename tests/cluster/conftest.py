@@ -24,9 +24,14 @@ WITHOUT_ACCOUNTING = (
     *("--slurm-init-seconds-before-status-checks", "6"),
 )
 SMALL = ("--cores", "2", "--latency-wait", "15")
-ENGINE = ("--configfile", "presets/blank.yaml", "tests/cluster/engine.yaml")
+#: The scores of engine.yaml alone, without the tables that a whole run makes of them.
+SCORES = "results/toy/seed7/scores.json"
+ENGINE = (SCORES, "--configfile", "presets/blank.yaml", "tests/cluster/engine.yaml")
 #: Seconds that a run may take; the machine may be a slow one.
 PATIENCE = float(os.environ.get("CLUSTER_TEST_PATIENCE", "900"))
+
+# An end by `kill` or `timeout` is an interruption, after which Slurm is stopped as after Ctrl-C.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def missing() -> str | None:
@@ -131,16 +136,16 @@ class Run:
             shutil.copytree(PROJECT / extra, self.folder / extra)
         self.log = self.folder / "run.log"
 
-    def start(self, *arguments, profile="profiles/slurm"):
+    def start(self, *arguments, profile="profiles/slurm", **environment):
         """Start Snakemake: on the cluster, or here with ``profile="profiles/default"``."""
         on_cluster = WITHOUT_ACCOUNTING if profile == "profiles/slurm" else ()
         command = [sys.executable, "-m", "snakemake", "--workflow-profile", profile]
-        environment = self.cluster.environment if self.cluster else os.environ
+        surroundings = self.cluster.environment if self.cluster else os.environ
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
                 [*command, *SMALL, *on_cluster, *map(str, arguments)],
                 cwd=self.folder,
-                env={**environment, "PYTHONPATH": str(self.folder)},
+                env={**surroundings, **environment, "PYTHONPATH": str(self.folder)},
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -154,6 +159,9 @@ class Run:
         except subprocess.TimeoutExpired:
             self.kill()
             pytest.fail(f"still running after {PATIENCE:.0f} s:\n{self.output()[-3000:]}")
+        except KeyboardInterrupt:
+            self.kill()
+            raise
         assert found == status, self.output()[-3000:]
         return self
 
@@ -177,6 +185,15 @@ class Run:
             assert time.monotonic() < until, f"no {what} in {PATIENCE:.0f} s"
             time.sleep(0.2)
         return found
+
+
+def faulty(log: Path, seed: int, dying: float, slow: float, seconds: float) -> dict[str, str]:
+    """Return the environment in which sbatch is faulty/sbatch, which keeps a ``log``."""
+    return {
+        "PATH": f"{HERE / 'faulty'}{os.pathsep}{os.environ['PATH']}",
+        "CLUSTER_FAULTS": f"{seed} {dying} {slow} {seconds}",
+        "CLUSTER_FAULTS_LOG": str(log),
+    }
 
 
 @pytest.fixture

@@ -14,9 +14,11 @@ import pytest
 
 from crosskrylov.runtime.files import read_tsv
 from crosskrylov.scores.store import ScoreStore
-from tests.cluster.conftest import ENGINE, NODES, PATIENCE
+from tests.cluster.conftest import ENGINE, NODES, PATIENCE, Run, faulty
 
-PART_LOG = "results/logs/toy/seed7/precompute_scores-1-of-3.log"
+SET = Path("results/toy/seed7")
+#: Where the first part keeps its chunks until it has all of them.
+STATE = SET / "scores_state" / "1-of-3"
 
 
 def arrays(folder: Path) -> dict[str, np.ndarray]:
@@ -94,11 +96,42 @@ def test_the_toy_run_ends_well(run):
     assert list((run.folder / "results").rglob("*.partial*")) == []
 
 
+def test_deaths_and_stragglers_change_nothing_but_the_time(run, tmp_path):
+    """Many parts, of which some die at work and some start late; the same parts without faults."""
+    parts, shares, late = 24, (0.1, 0.1), 30
+    arguments = (*ENGINE, "tests/cluster/stragglers.yaml")
+    undisturbed = Run(tmp_path / "undisturbed", run.cluster)
+    seconds = {}
+    for name, one, environment in (
+        ("undisturbed", undisturbed, {}),
+        ("disturbed", run, faulty(tmp_path / "faults.tsv", 3, *shares, late)),
+    ):
+        newest, before = run.cluster.newest(), time.monotonic()
+        one.start(*arguments, **environment).finish()
+        seconds[name] = time.monotonic() - before
+    faults = [line.split("\t") for line in (tmp_path / "faults.tsv").read_text().splitlines()]
+    died, slow = (sum(fault == kind for _, fault in faults) for kind in ("dies", "slow"))
+    states = [job["JobState"] for job in run.cluster.of_rule("precompute_scores", newest).values()]
+    assert died > 0 and slow > 0
+    assert (states.count("COMPLETED"), len(states)) == (parts, parts + died)
+    assert_same(undisturbed.folder, run.folder)
+    columns = {"parts": parts, "died": died, "slow": slow, "seconds_late": late, **seconds}
+    print("\n" + "\t".join(columns) + "\n" + "\t".join(f"{v:g}" for v in columns.values()))
+
+
 # --- faults -------------------------------------------------------------------------------------
 
 
+def kept_chunks(run) -> dict[str, int]:
+    """Return the complete chunks that the first part keeps, and when each was written."""
+    return {
+        record.with_suffix(".npy").name: record.with_suffix(".npy").stat().st_mtime_ns
+        for record in (run.folder / STATE).glob("*/chunk-*.json")
+    }
+
+
 def first_part(run, newest):
-    """Wait until the first part's script is at work; return its Slurm job and node."""
+    """Wait until the first part has kept a chunk; return its Slurm job and node."""
 
     def at_work():
         running = {
@@ -106,9 +139,9 @@ def first_part(run, newest):
             for number, job in run.cluster.of_rule("precompute_scores", after=newest).items()
             if job["JobState"] == "RUNNING" and "1-of-3" in job["Comment"]
         }
-        return running if (run.folder / PART_LOG).exists() else None
+        return running if kept_chunks(run) else None
 
-    ((number, job),) = run.wait_for(at_work, "part at work").items()
+    ((number, job),) = run.wait_for(at_work, "part with a chunk").items()
     return number, job["NodeList"]
 
 
@@ -129,8 +162,9 @@ def kill_slurmd(run, number, node):
 
 
 def hang(run, number, node):
-    """Stop the script, so that its minute passes and Slurm ends the job."""
+    """Stop the script and give its job a minute in all, which passes, so that Slurm ends it."""
     os.kill(run.wait_for(lambda: script_of(run), "script"), signal.SIGSTOP)
+    run.cluster.call("scontrol", "update", f"JobId={number}", "TimeLimit=1")
 
 
 def kill_snakemake(run, number, node):
@@ -148,23 +182,21 @@ def edit_module(run, number, node):
 
 
 FAULTS = {
-    "cancelled": (cancel, ()),
-    "slurmd_killed": (kill_slurmd, ()),
-    "over_its_time": (
-        hang,
-        ("--set-resources", "precompute_scores:runtime='1 if attempt == 1 else 30'"),
-    ),
-    "snakemake_killed": (kill_snakemake, ()),
-    "module_edited": (edit_module, ()),
+    "cancelled": cancel,
+    "over_its_time": hang,
+    "snakemake_killed": kill_snakemake,
+    "module_edited": edit_module,
+    "slurmd_killed": kill_slurmd,
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_after_a_fault_the_files_are_those_of_an_undisturbed_run(run, undisturbed, fault):
-    disturb, options = FAULTS[fault]
     newest = run.cluster.newest()
-    run.start(*options, *ENGINE)
-    disturb(run, *first_part(run, newest))
+    run.start(*ENGINE)
+    number, node = first_part(run, newest)
+    kept = kept_chunks(run)
+    FAULTS[fault](run, number, node)
     if fault == "snakemake_killed":
         run.start("--unlock", *ENGINE).finish()
         run.start(*ENGINE)
@@ -174,6 +206,12 @@ def test_after_a_fault_the_files_are_those_of_an_undisturbed_run(run, undisturbe
         assert "COMPLETED" in states
     elif fault != "snakemake_killed":
         assert len(run.cluster.of_rule("precompute_scores", after=newest)) == 4
+    if (
+        fault != "slurmd_killed"
+    ):  # what it was computing went on without it, beside the next attempt
+        # the first part's chunks are the first of the set, linked there: the same, or made anew
+        made = {name: (run.folder / SET / "scores" / name).stat().st_mtime_ns for name in kept}
+        assert (made == kept) == (fault != "module_edited")
     assert_same(undisturbed.folder, run.folder)
 
 
