@@ -21,6 +21,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
+# A run starts Python hundreds of times; without kept bytecode every start compiles the library again.
+unexport PYTHONDONTWRITEBYTECODE
 
 # The first Python that is new enough; empty if there is none.
 PYTHON ?= $(shell for name in python3 python3.11 python3.12 python3.13 python; do \
