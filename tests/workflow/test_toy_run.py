@@ -118,6 +118,7 @@ def planned_jobs(folder, *arguments):
 GATHERING = {
     *("join_time_to_residual", "gather_study", "plot_study", "solver_table", "claims_table"),
     *("study_system_summary", "study_downstream", "seconds_by_rule", "all"),
+    "list_table",
 }
 
 

@@ -15,6 +15,12 @@ from crosskrylov.scores.embed_on_the_fly import embed_on_the_fly
 EQUATION = {"time_steps": 12, "stored_steps": 5}
 
 
+def embedded(images, **given):
+    """Embed with the defaults of the configuration."""
+    defaults = {"variant": "row", "field": "own", "steps": 10, "noise_scale": 0.1}
+    return embed_on_the_fly(images, **{**defaults, **given})
+
+
 def pixels(n=5, channels=1, height=10, width=12):
     return np.random.default_rng(3).random((n, channels, height, width), dtype=np.float32)
 
@@ -52,7 +58,7 @@ def test_it_embeds_as_stored_scores_do(case, channels):
     equation, images = EQUATION | more, pixels(channels=channels)
     embedding = {"noise_scale": 0.1, "seed": 4} | embedding
     expected = stored(images, equation, density, **embedding)
-    found = embed_on_the_fly(images, equation=equation, density=density, block=2, **embedding)
+    found = embedded(images, equation=equation, density=density, block=2, **embedding)
     assert found.images.dtype == np.float32
     np.testing.assert_array_equal(found.times, expected.times)
     # a unit of the last place of float32 in a score, carried over a time of 1
@@ -68,10 +74,10 @@ def test_scores_are_made_only_where_the_embedding_takes_them(monkeypatch):
         "forward",
         lambda self, images, times: calls.append(len(images)) or forward(self, images, times),
     )
-    embed_on_the_fly(pixels(), equation=EQUATION, field="absent")
-    embed_on_the_fly(pixels(), equation=EQUATION, variant="none")
+    embedded(pixels(), equation=EQUATION, field="absent")
+    embedded(pixels(), equation=EQUATION, variant="none")
     assert calls == []
-    embed_on_the_fly(pixels(), equation=EQUATION, block=3)
+    embedded(pixels(), equation=EQUATION, block=3)
     # the last of the five times begins no interval, and the first begins two
     assert calls == [3, 2] * 4
 
@@ -88,9 +94,9 @@ def test_scores_are_made_only_where_the_embedding_takes_them(monkeypatch):
 )
 def test_what_it_cannot_embed_is_refused(given, sentence):
     with pytest.raises(ConfigError, match=sentence):
-        embed_on_the_fly(pixels(), **{"equation": EQUATION, **given})
+        embedded(pixels(), **{"equation": EQUATION, **given})
 
 
 def test_a_single_image_has_no_other_scores():
     with pytest.raises(ConfigError, match="raise image_sets"):
-        embed_on_the_fly(pixels(1), equation=EQUATION, field="shuffled")
+        embedded(pixels(1), equation=EQUATION, field="shuffled")
