@@ -221,7 +221,8 @@ def _params(config: Mapping, study: Study) -> dict[str, Any]:
         "tables": list(study.tables),
         "options": _options(config, study),
     }
-    params |= {name: config[name] for name in ("march", "density") if name in study.needs}
+    sections = ("march", "density", "random_seeds")
+    params |= {name: config[name] for name in sections if name in study.needs}
     if "solvers" in study.needs:
         names = study_solvers(config, study.name)
         params["solvers"] = {name: config["solvers"][name] for name in names}

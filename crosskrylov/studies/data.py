@@ -106,6 +106,11 @@ class StudyData:
         """Name, method and options of this job's solver, where the study has a job per solver."""
         return self._setting("solver")
 
+    @property
+    def random_seeds(self) -> list[int]:
+        """All random seeds of the configuration, for a study that runs once."""
+        return self._setting("random_seeds")
+
     @cached_property
     def reference(self) -> dict[str, np.ndarray] | None:
         """Arrays that the baseline's job kept; None in that job, or without a baseline."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from crosskrylov.errors import ConfigError
 from crosskrylov.runtime.declared import Declared, declared_in, did_you_mean
-from crosskrylov.studies.needs import FILES, SECTIONS
+from crosskrylov.studies.needs import COMMON, FILES, SECTIONS
 
 STUDIES_FOLDER = Path(__file__).resolve().parent
 
@@ -51,7 +51,7 @@ class Study:
     @property
     def runs(self) -> bool:
         """Whether it runs per image set and random seed; else once."""
-        return bool(self.needs)
+        return not COMMON.issuperset(self.needs)
 
 
 @cache

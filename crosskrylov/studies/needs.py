@@ -11,7 +11,10 @@ FILES = {
 }
 
 #: Sections of the configuration.
-SECTIONS = ("equation", "march", "solvers", "density")
+SECTIONS = ("equation", "march", "solvers", "density", "random_seeds")
+
+#: A study that needs nothing else runs once.
+COMMON = frozenset({"random_seeds"})
 
 #: Modules that are imported where a study needs them: only then does it depend on them.
 READERS = {"bank": "crosskrylov.studies.bank", "seeds": "crosskrylov.scores.seeds"}

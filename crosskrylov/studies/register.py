@@ -39,7 +39,8 @@ def register(
     needs : sequence of str
         What ``data`` has to offer: images, log_density, seeds, bank, exact, trajectories (of the
         solvers of ``studies.trajectory``); equation, march, solvers, density (sections of the
-        configuration).  A study that needs nothing runs once, not per image set and random seed.
+        configuration).  A study that needs nothing, or only random_seeds (all of the
+        configuration), runs once, not per image set and random seed.
     reads : sequence of str
         Tables of other studies on the same images, where these are on.
     timed : bool

@@ -34,6 +34,7 @@ def main(
     density: dict | None = None,
     solver: dict | None = None,
     baseline: str | None = None,
+    random_seeds: list | None = None,
     seed: int = 0,
     n_threads: int = 1,
 ) -> None:
@@ -71,6 +72,7 @@ def main(
             "density": density,
             "solver": solver,
             "baseline": baseline,
+            "random_seeds": random_seeds,
         },
         seed=seed,
         n_threads=n_threads,

@@ -11,7 +11,7 @@ from crosskrylov.errors import ConfigError, DataError, ShapeError
 from crosskrylov.experiments.quality import mean_score_errors
 from crosskrylov.learning.sampling.exact_model import ExactNetwork
 from crosskrylov.learning.schedule import NoiseLevels
-from crosskrylov.metrics.distances import frechet_distance, kernel_distance
+from crosskrylov.metrics.distances import frechet_distance, kernel_distance, wasserstein_distance
 from crosskrylov.metrics.features import extract_features
 from crosskrylov.metrics.neighbours import nearest_training_images
 from crosskrylov.metrics.score_error import score_matching_error, sigma_grid
@@ -280,3 +280,16 @@ def test_kernel_distance_in_blocks_is_that_of_the_whole_matrix(monkeypatch):
     within = [(a @ a.T / 3 + 1) ** 3 for a in (x, y)]
     means = [(m.sum() - np.trace(m)) / (len(m) * (len(m) - 1)) for m in within]
     assert whole == pytest.approx(sum(means) - 2 * k.mean(), rel=1e-10)
+
+
+def test_wasserstein_distance_is_the_best_assignment_and_of_equal_sets_zero():
+    x = np.array([[0.0, 0.0], [1.0, 0.0], [5.0, 0.0]])
+    assert wasserstein_distance(x, x[::-1]) == 0
+    # by hand: 0 -> 1, 1 -> 2 and 5 -> 4 move by one each; nearest neighbours would move less
+    assert wasserstein_distance(x, [[2.0, 0.0], [4.0, 0.0], [1.0, 0.0]]) == pytest.approx(1)
+    shifted = RNG.normal(size=(50, 2))
+    assert wasserstein_distance(shifted, shifted + np.array([3.0, 4.0])) == pytest.approx(5)
+    with pytest.raises(ShapeError, match="sets of one size, found 3 and 2"):
+        wasserstein_distance(x, x[:2])
+    with pytest.raises(DataError, match="NaN"):
+        wasserstein_distance(x, x * np.nan)

@@ -217,7 +217,34 @@ def objective_table(name):
     return pd.DataFrame(rows)
 
 
+def potential_table():
+    """Two seeds of the exact model and two weights."""
+    rows = [
+        {
+            "dataset": "nine_gaussians",
+            "seed": seed,
+            "network": network,
+            "weight": weight,
+            "group": 0,
+            "samples": 50,
+            "gap": 0.2 + 0.1 * k * seed,
+            "floor": 0.2,
+            "ode_data": 0.2 + 0.2 * k,
+            "sde_data": 0.2 + 0.1 * k,
+            "ode_outside": 0.02,
+            "sde_outside": 0.0,
+            "score_residual": 1e-15 if k == 0 else 0.1 * k * seed,
+        }
+        for seed in (1, 2)
+        for k, (network, weight) in enumerate(
+            (("exact", np.nan), ("weight 1", 1.0), ("weight 0", 0.0))
+        )
+    ]
+    return pd.DataFrame(rows)
+
+
 TABLES = {
+    "potential_gap": potential_table,
     "inverse_problems": lambda: restored_table("inverse_problems"),
     "inverse_residuals": lambda: restored_table("inverse_residuals"),
     "objective_curves": lambda: objective_table("objective_curves"),

@@ -16,6 +16,7 @@ from crosskrylov.reporting.figures.studies import (
     inverse_problems,
     likeness,
     loader,
+    potential_gap,
     projection_residuals,
     recycling,
     sampler_orders,
@@ -281,6 +282,19 @@ def ended(**values):
     pairs = [(name, value, value, name == "own") for name, value in values.items()]
     first = next(iter(values))
     return rows("model frechet error own_noise", *pairs, steps=9, against=first)
+
+
+def gaps_by_weight(**seeds):
+    """Gaps of the exact model, of weight 0 and of weight 10, of every random seed."""
+    found = [
+        (seed, name, weight, gap)
+        for seed, gaps in seeds.items()
+        for (name, weight), gap in zip((("exact", None), ("weight 0", 0), ("weight 10", 10)), gaps)
+    ]
+    rest = dict.fromkeys(
+        ("floor", "ode_data", "sde_data", "ode_outside", "sde_outside", "score_residual"), 0.1
+    )
+    return rows("seed network weight gap", *found, dataset="nine_gaussians", **rest)
 
 
 def by_sampler(**values):
@@ -583,6 +597,17 @@ CASES = {
             by_sampler(a=(1.0, 1.1), b=(9.0, 2.0)),
             "for b, where s1 ends 4.5 times as far as s2",
         ),
+    ),
+    "potential_gap": (
+        potential_gap.finding,
+        (
+            gaps_by_weight(a=(0.2, 0.5, 0.3), b=(0.2, 0.7, 0.5)),
+            "10 are nearer than with weight 0: 0.4 against 0.6; the exact model's are 0.2 apart",
+        ),
+        (gaps_by_weight(a=(0.2, 0.5, 0.7), b=(0.2, 0.5, 0.6)), "are further apart than with"),
+        (gaps_by_weight(a=(0.2, 0.5, 0.7), b=(0.2, 0.5, 0.4)), "are not told apart from those"),
+        (gaps_by_weight(a=(0.2, None, 0.7)), "with weight 10 are 0.7 apart, those of the exact"),
+        (gaps_by_weight(a=(0.2, None, None)), "Too few samples of the networks end inside"),
     ),
     "denoising_strip": (
         training.strip_finding,
