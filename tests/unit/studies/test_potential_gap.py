@@ -11,7 +11,7 @@ from crosskrylov.studies.potential_gap import error_rows, gap_rows, penalty, pot
 
 SETTINGS = {
     "units": 8,
-    "sharpness": 100,
+    "sharpness": 5,
     "steps": [2],
     "learning_rates": [1e-3],
     "batch_size": 8,
