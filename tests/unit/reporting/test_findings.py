@@ -604,6 +604,10 @@ CASES = {
             gaps_by_weight(a=(0.2, 0.5, 0.3), b=(0.2, 0.7, 0.5)),
             "10 are nearer than with weight 0: 0.4 against 0.6; the exact model's are 0.2 apart",
         ),
+        (
+            gaps_by_weight(a=(0.3, 0.25, 0.2), b=(0.1, 0.2, 0.1)),
+            "0.23 apart with weight 0 and 0.15 with weight 10: no more than the exact model's can",
+        ),
         (gaps_by_weight(a=(0.2, 0.5, 0.7), b=(0.2, 0.5, 0.6)), "are further apart than with"),
         (gaps_by_weight(a=(0.2, 0.5, 0.7), b=(0.2, 0.5, 0.4)), "are not told apart from those"),
         (gaps_by_weight(a=(0.2, None, 0.7)), "with weight 10 are 0.7 apart, those of the exact"),
