@@ -216,7 +216,7 @@ def potential_tables(
             "network leaves of the equation (RMS of sigma^2 R less its mean at a time); small "
             "marks are random seeds, large ones medians over them. Right: distance of either from "
             "the data. Dashed: the exact model, whose distances are those of finite samples of "
-            "equal laws.",
+            "equal laws; grey: the range of its groups.",
         }
     },
     torch=True,

@@ -70,6 +70,7 @@ _WORDS = {word: word.upper() for word in _ABBREVIATIONS} | {
     "pfgmpp": "PFGM++",
     "dpmsolver++": "DPM-Solver++",
     "langevin": "Langevin",
+    "gaussians": "Gaussians",
     "heun": "Heun",
     "rk45": "RK45",
     "frechet": "Fréchet",
