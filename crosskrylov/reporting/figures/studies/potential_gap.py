@@ -21,9 +21,9 @@ def plot_potential_gap(table: pd.DataFrame) -> plt.Figure:
         for (left, right), name in zip(axes, sets, strict=True):
             of_set = runs[runs.dataset == name]
             networks, exact = of_set[of_set.weight.notna()], of_set[of_set.weight.isna()]
-            _gap(left, networks, exact)
             by_chance = table[(table.dataset == name) & table.weight.isna()].gap
             left.axhspan(by_chance.min(), by_chance.max(), color=GREY, alpha=0.15, lw=0)
+            _gap(left, networks, exact)
             _distances(right, networks, exact)
             left.set_title(readable(name))
         seeds = counted(table.seed.nunique(), "random seed")
@@ -55,8 +55,7 @@ def _gap(axis, networks: pd.DataFrame, exact: pd.DataFrame) -> None:
     axis.axhline(exact.gap.median(), ls="--", lw=1, color=GREY, label="exact")
     axis.set(xscale="log", xlabel="residual, less its mean at a time (RMS of $\\sigma^2 R$)")
     axis.set_ylabel("$W_2$ of ODE and SDE samples")
-    axis.margins(y=0.1)
-    axis.set_ylim(bottom=0)
+    axis.set_ylim(0, 1.1 * axis.get_ylim()[1])
     axis.legend(fontsize="small")
 
 
@@ -70,8 +69,7 @@ def _distances(axis, networks: pd.DataFrame, exact: pd.DataFrame) -> None:
         axis.axhline(exact[column].median(), ls="--", lw=1, color=colour)
     axis.set_xticks(list(places.values()), [f"{weight:g}" for weight in places])
     axis.set(xlabel="weight of the residual", ylabel="$W_2$ of samples and data")
-    axis.margins(y=0.1)
-    axis.set_ylim(bottom=0)
+    axis.set_ylim(0, 1.1 * axis.get_ylim()[1])
 
 
 def finding(table: pd.DataFrame) -> str:
