@@ -231,3 +231,9 @@ def test_planning_imports_nothing_numerical():
     )
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_a_study_that_needs_only_the_random_seeds_runs_once_with_all_of_them():
+    rule = rules(configured({"potential_gap": {}}, random_seeds=[3, 4]))["study_potential_gap"]
+    assert rule.run == "" and rule.params["random_seeds"] == [3, 4]
+    assert rule.tables[0] == "results/tables/potential_gap.tsv"

@@ -11,6 +11,7 @@ from crosskrylov.learning.sampling.reference import ExactReference
 from crosskrylov.planning.studies import FIGURES_FOLDER
 from crosskrylov.reporting.figures.layout import grid, headline, label_ends, spread
 from crosskrylov.reporting.figures.studies.engine_speed import finding
+from crosskrylov.reporting.figures.studies.potential_gap import plot_potential_gap
 from crosskrylov.reporting.figures.studies.where_it_pays import advice
 from crosskrylov.reporting.figures.style import (
     FAINT,
@@ -349,6 +350,13 @@ def test_models_keep_their_looks_whoever_is_beside_them():
     assert alone["dsm"] == beside["dsm"]
     assert len({style["color"] for style in beside.values()}) == 4
     assert list(beside)[-1] == "new"
+
+
+def test_networks_whose_samples_left_the_square_leave_a_figure(tmp_path):
+    table = potential_table()
+    table.loc[table.weight.notna(), ["gap", "floor", "ode_data", "sde_data"]] = np.nan
+    save_figure(plot_potential_gap(table), tmp_path / "f.svg", tmp_path / "f.png")
+    assert "Too few samples" in (tmp_path / "f.svg").read_text()
 
 
 def test_models_of_one_objective_share_a_colour_and_differ_by_dashes():

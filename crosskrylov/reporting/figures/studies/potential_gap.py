@@ -54,6 +54,8 @@ def _gap(axis, networks: pd.DataFrame, exact: pd.DataFrame) -> None:
         axis.plot(*place, "o", ms=8, color=colour, label=label)
     axis.axhline(exact.gap.median(), ls="--", lw=1, color=GREY, label="exact")
     axis.set(xscale="log", xlabel="residual, less its mean at a time (RMS of $\\sigma^2 R$)")
+    # also where no network has a gap
+    axis.set_xlim(0.8 * networks.score_residual.min(), 1.25 * networks.score_residual.max())
     axis.set_ylabel("$W_2$ of ODE and SDE samples")
     axis.set_ylim(0, 1.1 * axis.get_ylim()[1])
     axis.legend(fontsize="small")
