@@ -131,7 +131,7 @@ def evolve(
     rng : Generator
         Of every draw.
     population : int
-        Candidates per generation, if there are as many new ones.
+        Candidates per generation, if there are as many new ones; 0 leaves ``first`` alone.
     epochs : int
         Generations.
     """
@@ -236,7 +236,8 @@ class SearchedSteps:
     fine_steps : int
         Network calls of a fine trajectory.
     population, epochs : int
-        Candidates per generation, at least 5, and generations.
+        Candidates per generation, at least 5, and generations. A population of 0 is no search: the
+        best of the equal steps.
     seed : int
         Of the noises and of every draw of the search.
 
@@ -252,7 +253,8 @@ class SearchedSteps:
     def __init__(self, noises: int, fine_steps: int, population: int, epochs: int, seed: int):
         require_option(self.name, "noises", noises, noises >= 1, "at least 1")
         require_option(self.name, "fine_steps", fine_steps, fine_steps >= 2, "at least 2")
-        require_option(self.name, "population", population, population >= 5, "at least 5")
+        fits = population == 0 or population >= 5
+        require_option(self.name, "population", population, fits, "0 or at least 5")
         require_option(self.name, "epochs", epochs, epochs >= 1, "at least 1")
         self.noises, self.fine_steps, self.seed = noises, fine_steps, seed
         self.population, self.epochs = population, epochs

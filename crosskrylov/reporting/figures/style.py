@@ -59,7 +59,7 @@ BASES = {
 _ABBREVIATIONS = (
     *("ddpm", "ddim", "dsm", "pndm", "deis", "ssim", "psnr", "pod", "lu", "ilu", "amg", "pds"),
     *("gmres", "gcrot", "ode", "sde", "rms", "edict", "bdia", "belm", "ghvb", "lml", "sada"),
-    *("dpm", "dc", "fp", "knn", "mmd", "vae", "dds", "dps", "red"),
+    *("dpm", "dc", "fp", "knn", "mmd", "vae", "dds", "dps", "red", "usf"),
 )
 _WORDS = {word: word.upper() for word in _ABBREVIATIONS} | {
     "spsolve": "SpSolve",
@@ -67,6 +67,7 @@ _WORDS = {word: word.upper() for word in _ABBREVIATIONS} | {
     "pardiso": "PARDISO",
     "bicgstab": "BiCGStab",
     "unipc": "UniPC",
+    "autodiffusion": "AutoDiffusion",
     "pfgmpp": "PFGM++",
     "dpmsolver++": "DPM-Solver++",
     "langevin": "Langevin",

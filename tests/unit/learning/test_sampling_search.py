@@ -131,6 +131,14 @@ def test_search_helps_on_other_noises_and_its_cost_is_declared(reference, method
     assert model.evaluations == 10 and model.setup_evaluations == 60 + 20 * 4 * 5
 
 
+def test_without_a_population_the_best_of_equal_steps_is_taken(reference):
+    sampler, model = small("usf", population=0), reference.model()
+    sampler(model, reference.start, 6, None)
+    error_of = sampler.fitness(model, reference.start, np.random.default_rng(0))
+    assert sampler.schedules[6] == min(sampler.fixed(6), key=error_of)
+    assert model.setup_evaluations == 60 + 11 * 6
+
+
 def test_steps_depend_on_the_seed_and_not_on_the_noise_to_be_sampled_from(reference):
     def found(start, seed):
         sampler = small("usf", seed=seed)

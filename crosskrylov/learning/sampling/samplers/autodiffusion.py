@@ -25,7 +25,8 @@ class AutoDiffusion(SearchedSteps):
     fine_steps : int
         Network calls of a fine trajectory.
     population, epochs : int
-        Candidates per generation, and generations (published: 50, 10).
+        Candidates per generation, and generations (published: 50, 10). A population of 0 is equal
+        steps.
     seed : int
         Of the noises and of the search.
     """

@@ -27,7 +27,8 @@ class Usf(SearchedSteps):
     fine_steps : int
         Network calls of a fine trajectory.
     population, epochs : int
-        Candidates per generation, and generations (AutoDiffusion's: 50, 10).
+        Candidates per generation, and generations (AutoDiffusion's: 50, 10). A population of 0 is
+        the best of the first candidates that have equal steps.
     seed : int
         Of the noises and of the search.
     """
