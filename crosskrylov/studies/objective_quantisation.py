@@ -64,7 +64,7 @@ def _rows(trainings: "Trainings", run: "Trained", entries: Sequence[Mapping]) ->
         calibration, inputs = "", ()
         if bits[1] is not None:
             calibration = entry.get("calibration", "every")
-            if calls is None:
+            if calls is None:  # the same sampling run for every entry
                 calls = _calls(trainings, run, sampler, evaluations)
             inputs = chosen_inputs(calls, calibration, trainings.seed + _CHOICE)
         with run.network() as trained:
@@ -110,9 +110,7 @@ def chosen_inputs(calls: Sequence[tuple], calibration: str, seed: int) -> tuple[
     return tuple(part[index] for part in joined)
 
 
-def _predicted(
-    trainings: "Trainings", run: "Trained", network: torch.nn.Module
-) -> torch.Tensor:
+def _predicted(trainings: "Trainings", run: "Trained", network: torch.nn.Module) -> torch.Tensor:
     """Return the noise that a network predicts in the noised images of the study's levels."""
     settings, data = trainings.settings, trainings.images * 2 - 1
     generator = torch.Generator().manual_seed(trainings.seed + _CALIBRATION)

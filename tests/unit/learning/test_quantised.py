@@ -1,5 +1,7 @@
 """Fake quantisation: its grids, its scales, and the network that it leaves alone."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -70,7 +72,7 @@ def test_the_scale_is_never_worse_than_that_of_the_largest_weight(bits):
 def test_two_bits_more_leave_a_quarter_of_the_error():
     w = torch.rand((20, 500), generator=torch.Generator().manual_seed(3)) * 2 - 1
     errors = [float((rounded_weight(w, bits) - w).square().mean().sqrt()) for bits in (4, 6, 8, 10)]
-    ratios = [a / b for a, b in zip(errors, errors[1:])]
+    ratios = [a / b for a, b in pairwise(errors)]
     assert all(3.5 < ratio < 5 for ratio in ratios)
 
 
