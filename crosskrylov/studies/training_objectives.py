@@ -33,6 +33,7 @@ from crosskrylov.metrics.distances import frechet_distance
 from crosskrylov.metrics.features import extract_features
 from crosskrylov.metrics.score_diagnostics import noised
 from crosskrylov.runtime.measurement import pinned_threads
+from crosskrylov.studies.objective_quantisation import check_quantised, quantised_table
 from crosskrylov.studies.register import register
 
 #: Offset of the random stream that samples are drawn from, and of that of noised images.
@@ -248,9 +249,14 @@ class Trainings:
         own = getattr(run.objective, "evaluations", self.settings["curve_evaluations"])
         return self._fitting(run.choice), own
 
-    def frechet(self, run: Trained, sampler: str, evaluations: int) -> float:
+    def final(self, run: Trained) -> tuple[str, int]:
+        """Return the sampler and the evaluations of a trained network's samples."""
+        own = getattr(run.objective, "evaluations", self.settings["function_evaluations"])
+        return self._fitting(run.choice), own
+
+    def frechet(self, run: Trained, sampler: str, evaluations: int, network=None) -> float:
         """Return the Fréchet distance of samples of a training from the images."""
-        found = self._features(self.samples(run, sampler, evaluations))
+        found = self._features(self.samples(run, sampler, evaluations, network))
         return frechet_distance(found, self.features, _FEWEST)
 
     def _features(self, images: torch.Tensor) -> np.ndarray:
@@ -260,20 +266,25 @@ class Trainings:
             return images.flatten(1).numpy()
         return extract_features(name, images.numpy())
 
-    def samples(self, run: Trained, sampler: str, evaluations: int) -> torch.Tensor:
-        """Return samples (N, C, H, W) in [0, 1]; the same noise for every training."""
+    def samples(
+        self, run: Trained, sampler: str, evaluations: int, network=None, stream: int = _SAMPLING
+    ) -> torch.Tensor:
+        """Return samples (N, C, H, W) in [0, 1]; the same noise for every training.
+
+        ``network`` takes the place of the trained one.
+        """
         count = self.settings["n_samples"]
-        generator = torch.Generator().manual_seed(self.seed + _SAMPLING)
+        generator = torch.Generator().manual_seed(self.seed + stream)
         start = getattr(run.objective, "start", None)
-        with run.network() as network:
+        with run.network() as trained:
             drawn = draw_samples(
-                noise_predictor(run.objective, network, count, generator),
+                noise_predictor(run.objective, network or trained, count, generator),
                 run_levels(run),
                 sampler,
                 evaluations,
                 count,
                 tuple(self.images.shape[1:]),
-                self.seed + _SAMPLING,
+                self.seed + stream,
                 preconditioner=self.filters,
                 batch_size=count,
                 **({} if start is None else {"draw_start": start}),
@@ -433,6 +444,12 @@ def first_passage(curve: Sequence[tuple[int, float]], target: float) -> tuple[fl
         "images, by noise level; where own_noise is true, of states and the exact noise of a law "
         "that is not Gaussian (PFGM++), which no other row shares.",
         "objective_steps": "Seconds of an optimiser step of every objective, taken in turns.",
+        "objective_quantised": "Trained networks with weights, and inputs of layers (activations), "
+        "rounded to a few bits; 32 is as trained. Fréchet distance of samples from the same noise "
+        "(error), that of the network as trained (full_error), and the RMS change of the predicted "
+        "noise over all noise levels of objective_scores alike (noise_change). Ranges of "
+        "activations are calibrated on the calls of a sampling run of other noise: as many inputs "
+        "from every call, or of the first (noise) or the last (images) alone.",
     },
     figures={
         "objective_curves": {
@@ -478,6 +495,7 @@ def study_training_objectives(
     function_evaluations,
     few_samplers,
     few_evaluations,
+    quantised,
     n_samples,
     frechet_features,
     sigmas,
@@ -509,6 +527,7 @@ def study_training_objectives(
         "n_states": n_states,
     }
     chosen = choices(models, batch_size, against)
+    check_quantised(quantised, [choice.label for choice in chosen])
     for choice in chosen:
         if not any(fits(choice.model, name) for name in (*samplers, *few_samplers)):
             require_fit(choice.model, samplers[0])
@@ -518,6 +537,7 @@ def study_training_objectives(
         errors = [row for run in runs for row in trainings.errors(run) + trainings.tuned(run)]
         errors += [trainings.steps_to_reference(run) for run in runs]
         scores = [row for run in runs for row in trainings.score_errors(run)]
+        rounded = quantised_table(trainings, quantised)
         seconds = trainings.step_seconds(repeats, timed_steps, data.n_threads)
     typical = seconds.groupby("model").seconds.median()
     curves = [
@@ -536,4 +556,5 @@ def study_training_objectives(
         "objective_curves": pd.DataFrame(curves),
         "objective_scores": pd.DataFrame(scores),
         "objective_steps": seconds,
+        "objective_quantised": rounded,
     }

@@ -96,21 +96,26 @@ def _row(entry: Mapping, tables: Mapping[str, pd.DataFrame | None]) -> dict:
     }
 
 
-def _claimed(claimed: float | list[float]) -> str:
+def _claimed(claimed: float | list[float] | None) -> str:
+    if claimed is None:
+        return "no such number"
     if isinstance(claimed, list):
         return f"{claimed[0]} to {claimed[1]}"
     return f"more than {claimed}"
 
 
-def verdict_on(found: Interval, claimed: float | list[float]) -> str:
+def verdict_on(found: Interval, claimed: float | list[float] | None) -> str:
     """Return the verdict on a measured interval.
 
     Parameters
     ----------
     found : Interval
-    claimed : float or (float, float)
-        A bound that the interval has to exceed wholly, or a range that it has to meet.
+    claimed : float, (float, float) or None
+        A bound that the interval has to exceed wholly, a range that it has to meet, or None: the
+        paper states no number that this could be compared with.
     """
+    if claimed is None:
+        return UNDECIDED
     if isinstance(claimed, list):
         if np.isnan(found.low):
             return UNDECIDED

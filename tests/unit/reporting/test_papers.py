@@ -122,6 +122,30 @@ def test_every_measurement_of_objectives_names_what_the_part_of_the_list_makes()
                 assert says["at"]["function_evaluations"] in made[says[where]["sampler"]], paper
 
 
+def test_the_quantised_network_is_one_that_the_part_of_the_list_makes():
+    options = study_options("training_objectives", "list-training.yaml")
+    ((_, says),) = stated("objective_quantised")
+    assert says["at"]["function_evaluations"] == options["function_evaluations"]
+    assert {"model": says["of"]["model"], "weight_bits": 4} in options["quantised"]
+    assert says["over"] == says["of"] | {"weight_bits": 32}  # as trained, which is always there
+
+
+def test_what_states_no_such_number_is_told_and_decides_nothing():
+    table = pd.DataFrame(
+        {
+            "model": "dsm",
+            "weight_bits": [32, 4],
+            "activation_bits": 32,
+            "function_evaluations": 99,
+            "group": 0,
+            "error": [2.0, 3.0],
+        }
+    )
+    row = papers_table({"objective_quantised": table}).set_index("paper").loc["Q-Diffusion"]
+    assert row.measured == pytest.approx(1.5) and row.claimed == "no such number"
+    assert row.verdict == UNDECIDED
+
+
 def test_every_measurement_of_restorations_names_what_the_part_of_the_list_makes():
     options = study_options("inverse_problems", "list-inverse.yaml")
     methods = {chosen(given, METHODS, "method").label for given in options["methods"]}
