@@ -586,11 +586,11 @@ CASES = {
         training_objectives.residuals_finding,
         (
             left_over(a=(3.0, 3.0), b=(2.0, 2.0), c=(1.0, 1.0)),
-            "a leaves the largest Fokker-Planck residual; its rank correlation with the score "
-            "error is 1.00",
+            "a leaves the largest Fokker-Planck residual; over 3 networks residual and score "
+            "error have a rank correlation of 1.00",
         ),
         (left_over(a=(1.0, 3.0), b=(2.0, 2.0), c=(3.0, 1.0)), "c leaves the largest"),
-        (left_over(a=(1.0, 3.0), b=(2.0, 2.0), c=(3.0, 1.0)), "score error is -1.00"),
+        (left_over(a=(1.0, 3.0), b=(2.0, 2.0), c=(3.0, 1.0)), "rank correlation of -1.00"),
     ),
     "objective_samplers": (
         training_objectives.samplers_finding,

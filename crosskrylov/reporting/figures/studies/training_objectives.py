@@ -145,7 +145,10 @@ def residuals_finding(table: pd.DataFrame) -> str:
     ranks = [rank for rank in ranks if np.isfinite(rank)]
     if len(middle) < 3 or not ranks:
         return most
-    return f"{most}; its rank correlation with the score error is {np.median(ranks):.2f}"
+    return (
+        f"{most}; over {len(middle)} networks residual and score error have a rank correlation of "
+        f"{np.median(ranks):.2f}"
+    )
 
 
 def _lines(axis, table: pd.DataFrame, x: str, y: str) -> None:
