@@ -490,8 +490,9 @@ def first_passage(curve: Sequence[tuple[int, float]], target: float) -> tuple[fl
         "objective_steps": "Seconds of an optimiser step of every objective, taken in turns.",
         "objective_diagnostics": "What trained networks leave of the equation that a score "
         "satisfies, by noise level: Fokker-Planck residual (docs/method.md, 29t), antisymmetric "
-        "share of the Jacobian (curl), local dimension in the images (29u), RMS error of the "
-        "predicted noise and its share of the exact one, the part of that error that moves mass "
+        "over symmetric part of the Jacobian (curl), local dimension in the images "
+        "(29u), RMS error of the predicted noise and its share of the exact one, the part of that "
+        "error that moves mass "
         "(gauge, 29y) and that over the error (gauge_share). Networks with a condition, and those "
         "of a noise that is not Gaussian (PFGM++), are left out; *exact*, the exact posterior mean "
         "of the images, is the control.",
