@@ -42,6 +42,10 @@ SETTINGS = {
     "frechet_features": "pixels",
     "sigmas": [1.0],
     "n_states": 4,
+    "diagnosed_states": 2,
+    "probes": 2,
+    "gap_samplers": ["heun", "reverse_sde"],
+    "gap_evaluations": 3,
     "repeats": 2,
     "timed_steps": 1,
 }
@@ -80,6 +84,39 @@ def test_every_training_is_in_every_table_that_it_can_be_in(tables):
         **{"rectified": 2, "mmd": 2, "distilled": 2},
     }
     assert (tables["objective_steps"].seconds > 0).all()
+
+
+def test_networks_are_held_against_the_equation_where_their_score_is_known(tables):
+    found = tables["objective_diagnostics"]
+    labels = ["exact", "dsm", "flow_matching", "rectified", "distilled", "mmd"]
+    assert list(dict.fromkeys(found.model)) == labels and set(found.sigma) == {1.0}
+    exact, networks = found[found.model == "exact"], found[found.model != "exact"]
+    assert exact.error.item() < 1e-9 and exact.gauge.item() < 1e-9 and exact.curl.item() < 1e-20
+    assert (networks[["error", "curl", "share"]] > 1e-6).all(axis=None)
+    # only those that a sampler with noise fits have a gap
+    gaps = tables["objective_gap"]
+    assert gaps.model.tolist() == ["exact", "dsm", "flow_matching"]
+    assert (gaps.floor > 0).all() and (gaps.ode_evaluations == 3).all()
+    np.testing.assert_allclose(gaps.excess, gaps.gap - gaps.floor)
+    related = tables["objective_relations"].set_index(["x", "y"]).models
+    assert related["residual", "error"] == 5 and related["residual", "excess"] == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"gap_samplers": ["reverse_sde", "heun"]}, "a sampler that draws no noise on the way and"),
+        ({"sigmas": [1.0, 30.0]}, "sigmas has 30, and the networks' levels reach from"),
+    ],
+)
+def test_what_would_fail_after_the_training_is_said_before(tmp_path, wrong, sentence):
+    from crosskrylov.runtime.files import save_npz
+
+    images = np.zeros((2, 1, 8, 8), dtype=np.float32)
+    save_npz(tmp_path / "images.npz", images=images)
+    data = StudyData(paths={"images": tmp_path / "images.npz"}, seed=3)
+    with pytest.raises(ConfigError, match=sentence):
+        study_training_objectives(data, ["dsm"], **{**SETTINGS, **wrong, "steps": 10**9})
 
 
 def test_samplers_that_do_not_fit_are_left_out(tables):
