@@ -50,6 +50,8 @@ LOCK := envs/requirements.lock
 BIN := .venv/bin
 # Named after what is installed: another lock or another package, another installation.
 STAMP := .venv/.installed-$(shell cat $(LOCK) pyproject.toml | cksum | cut -d ' ' -f 1)
+# Test files side by side, each file in one process; empty: one after the other.
+TEST_WORKERS ?= --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 # What runs the tests on a Slurm: a Python that has snakemake-executor-plugin-slurm too, which is not pinned.
 CLUSTER_PYTHON ?= $(BIN)/python
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(ARGS)
@@ -131,7 +133,7 @@ ready-made: $(STAMP) ## train and pack the ready-made networks again
 	$(BIN)/python -m crosskrylov.reporting.ready_made photographs --command "make ready-made"
 
 test: lint ## lint, then run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TEST_WORKERS)
 
 test-cluster: $(STAMP) ## run the workflow on a Slurm of three nodes on this machine, with faults
 	OMP_NUM_THREADS=1 $(CLUSTER_PYTHON) -m pytest tests/cluster -v

@@ -175,6 +175,7 @@ def extrapolated(
     DataFrame
         A row per workload and engine: core hours without and with the jobs' starts and deaths,
         gpu_hours (empty: none was measured), bytes, images per part, seconds per part, jobs.
+        Hours, seconds and parts are NaN where the runs were too small to show a cost per image.
     """
     rate = part["deaths_per_hour"] / 3600
     best = math.sqrt(2 * part["start_seconds"] / rate)
@@ -188,8 +189,11 @@ def extrapolated(
                 for name, term in TERMS.items()
                 if name != "seconds_per_run"
             )
-            images = max(1, min(n, round(best / per_image)))
-            jobs = math.ceil(n / images)
+            if per_image:
+                images = max(1, min(n, round(best / per_image)))
+                jobs = math.ceil(n / images)
+            else:  # runs so small that the fit puts all of their seconds into their start
+                per_image = images = jobs = math.nan
             seconds = images * per_image
             # what a job costs on average: its start, its images, and half of them again if it dies
             whole = part["start_seconds"] + seconds * (1 + rate * seconds / 2)

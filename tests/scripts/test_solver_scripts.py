@@ -266,6 +266,7 @@ STUDIES = {
         "function_evaluations": 3,
         "few_samplers": ["ddim"],
         "few_evaluations": [1, 2],
+        "quantised": [{"model": "dsm", "weight_bits": 4, "activation_bits": 8}],
         "n_samples": 4,
         "frechet_features": "pixels",
         "sigmas": [1.0],

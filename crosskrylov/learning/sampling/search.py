@@ -1,4 +1,4 @@
-"""Evolutionary search of a sampler's steps on reference trajectories (docs/method.md, Eq. 29y).
+"""Evolutionary search of a sampler's steps on reference trajectories (docs/method.md, Eq. 29z).
 
 The evolution is that of AutoDiffusion (Li et al., 2023), with the numbers of its scripts for LSUN;
 what it minimises is not the Frechet distance but that from finer trajectories of the same model.

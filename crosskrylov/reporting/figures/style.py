@@ -152,6 +152,22 @@ def palette_for(names: Iterable[str]) -> dict[str, str]:
     return dict(zip(names, colours, strict=False))
 
 
+def line_styles(names: Iterable[str]) -> dict[str, dict]:
+    """Return line properties for many kinds: a colour that comes again has other marks and dashes.
+
+    For kinds of things without colours of their own, of which more are told apart than
+    `palette_for` has colours.
+    """
+    return {
+        name: {
+            "color": COLOURS[position % len(COLOURS)],
+            "marker": _MARKERS[position % len(_MARKERS)],
+            "linestyle": _DASHES[position // len(COLOURS) % len(_DASHES)],
+        }
+        for position, name in enumerate(dict.fromkeys(names))
+    }
+
+
 def families_of(names: Iterable[str]) -> list[str]:
     """Return the distinct families among ``names`` in their order, unknown ones at the end."""
     present = dict.fromkeys(names)

@@ -208,6 +208,7 @@ def objective_table(name):
             "own_noise": False,
             "frechet": size * seed / steps,
             "error": size * seed / steps,
+            "residual": 0.3 * size * seed / steps,
         }
         for seed in (1, 2)
         for size, model in enumerate(("dsm", "immiscible", "dsm_512"), 1)
@@ -222,6 +223,7 @@ TABLES = {
     "inverse_residuals": lambda: restored_table("inverse_residuals"),
     "objective_curves": lambda: objective_table("objective_curves"),
     "objective_scores": lambda: objective_table("objective_scores"),
+    "objective_residuals": lambda: objective_table("objective_residuals"),
     "objective_samplers": lambda: objective_table("objective_samplers"),
     "sampler_orders": lambda: sampler_table("sampler_orders"),
     "inversion": lambda: sampler_table("inversion"),

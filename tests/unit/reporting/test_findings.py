@@ -283,6 +283,12 @@ def ended(**values):
     return rows("model frechet error own_noise", *pairs, steps=9, against=first)
 
 
+def left_over(**values):
+    """Residual and score error of networks, and the exact model, which is not one of them."""
+    pairs = [("exact", 0.0, 0.0), *((name, *both) for name, both in values.items())]
+    return rows("model residual error", *pairs, sigma=1.0)
+
+
 def by_sampler(**values):
     """Fréchet distances of objectives by two samplers."""
     pairs = [(k, name, v) for k, both in values.items() for name, v in zip(("s1", "s2"), both)]
@@ -575,6 +581,16 @@ CASES = {
         training_objectives.scores_finding,
         (ended(a=2.0, b=1.0), "Against the exact noise a errs most, 2 times as much as b"),
         (ended(a=2.0, own=9.0, b=8.0), "noise b errs most, 4 times as much as a"),
+    ),
+    "objective_residuals": (
+        training_objectives.residuals_finding,
+        (
+            left_over(a=(3.0, 3.0), b=(2.0, 2.0), c=(1.0, 1.0)),
+            "a leaves the largest Fokker-Planck residual; over 3 networks residual and score "
+            "error have a rank correlation of 1.00",
+        ),
+        (left_over(a=(1.0, 3.0), b=(2.0, 2.0), c=(3.0, 1.0)), "c leaves the largest"),
+        (left_over(a=(1.0, 3.0), b=(2.0, 2.0), c=(3.0, 1.0)), "rank correlation of -1.00"),
     ),
     "objective_samplers": (
         training_objectives.samplers_finding,

@@ -69,6 +69,15 @@ def test_a_set_costs_what_its_images_cost_and_a_part_is_as_long_as_deaths_allow(
     assert best < min(cost(many.images_per_part / 2), cost(many.images_per_part * 2))
 
 
+def test_runs_that_show_no_cost_per_image_say_nothing_about_a_set():
+    model = fitted(made_up(start=1.0, per_image=0.0, per_pixel_step=0.0))[1]
+    sets = [{"name": "some", "size": 32, "n_images": 100}]
+    (row,) = extrapolated(model, sets, stored_steps=10, part=PART).itertuples()
+    for value in (row.core_hours, row.core_hours_with_jobs, row.seconds_per_part, row.jobs):
+        assert math.isnan(value)
+    assert row.bytes == pytest.approx(100 * 4 * 32**2 * 10)
+
+
 def test_runs_are_measured_and_more_images_take_more_bytes():
     runs = [{"engine": "exact", "size": 8, "n_images": [1, 4]}]
     table = measured_costs(runs, [2], repeats=1, seed=0)

@@ -13,7 +13,7 @@ from crosskrylov.learning.sampling.search import Kind, SearchedSteps
     fewest=3,
 )
 class AutoDiffusion(SearchedSteps):
-    """DDIM whose levels between the two ends are searched (Eq. 29y), beginning with equal steps.
+    """DDIM whose levels between the two ends are searched (Eq. 29z), beginning with equal steps.
 
     The published search is for the Frechet distance of thousands of samples, and for layers of the
     network to leave out too; this one is for the distance from fine trajectories, and for levels.

@@ -13,7 +13,7 @@ from crosskrylov.learning.sampling.search import EVERY_KIND, SearchedSteps
     fewest=3,
 )
 class Usf(SearchedSteps):
-    """Levels, orders 1 to 3, noise or image, corrector or none, searched step by step (Eq. 29y).
+    """Levels, orders 1 to 3, noise or image, corrector or none, searched step by step (Eq. 29z).
 
     DDIM, DPM-Solver, DPM-Solver++ and UniPC on equal steps are among the first candidates. The
     published search is for the Frechet distance, guided by a predictor of it, and chooses estimates
