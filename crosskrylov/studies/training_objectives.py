@@ -33,6 +33,12 @@ from crosskrylov.metrics.distances import frechet_distance
 from crosskrylov.metrics.features import extract_features
 from crosskrylov.metrics.score_diagnostics import noised
 from crosskrylov.runtime.measurement import pinned_threads
+from crosskrylov.studies.objective_sampling import (
+    Judge,
+    interpolant_kappa,
+    network_samplers,
+    sampling_plan,
+)
 from crosskrylov.studies.register import register
 
 #: Offset of the random stream that samples are drawn from, and of that of noised images.
@@ -433,6 +439,14 @@ def first_passage(curve: Sequence[tuple[int, float]], target: float) -> tuple[fl
         "images, by noise level; where own_noise is true, of states and the exact noise of a law "
         "that is not Gaussian (PFGM++), which no other row shares.",
         "objective_steps": "Seconds of an optimiser step of every objective, taken in turns.",
+        "network_samplers": "Fréchet distance of samples of trained networks and of the exact "
+        "model of the same images, by sampler and network evaluations made, from one half of the "
+        "images, with as many samples as it has; the floor (model images) is the distance of the "
+        "other half. Smaller sets than in objective_errors make all these distances larger. Setup "
+        "evaluations are made once for all samples.",
+        "interpolant_kappa": "The kappa of the stochastic interpolants whose samples are nearest "
+        "to the images, by model and network evaluations, beside the RMS error of its predicted "
+        "noise over the levels of objective_scores; the best of a few noisy distances.",
     },
     figures={
         "objective_curves": {
@@ -451,10 +465,17 @@ def first_passage(curve: Sequence[tuple[int, float]], target: float) -> tuple[fl
             "caption": "Fréchet distance of samples of each trained network by sampler, at equal "
             "network evaluations. Medians over random seeds; bars: range.",
         },
+        "network_samplers": {
+            "table": "network_samplers",
+            "caption": "Fréchet distance of samples of a trained network against network "
+            "evaluations, a panel per family of samplers; thin and dashed: of the exact model of "
+            "the same images; dotted: the floor, one half of the images from the other. Medians "
+            "over random seeds; bands: range.",
+        },
     },
     timed=True,
     torch=True,
-    samplers_from=["samplers", "few_samplers"],
+    samplers_from=["samplers", "few_samplers", "sampled_with"],
     objectives_from="models",
 )
 def study_training_objectives(
@@ -484,6 +505,10 @@ def study_training_objectives(
     n_states,
     repeats,
     timed_steps,
+    sampled,
+    sampled_with,
+    sampled_evaluations,
+    kappas,
 ):
     """Train objectives alike and measure their networks."""
     settings = {
@@ -512,12 +537,16 @@ def study_training_objectives(
     for choice in chosen:
         if not any(fits(choice.model, name) for name in (*samplers, *few_samplers)):
             require_fit(choice.model, samplers[0])
+    trained = {choice.label: choice.model for choice in chosen}
+    plan = sampling_plan(sampled, sampled_with, sampled_evaluations, kappas, trained)
     with pinned_threads(data.n_threads):
         trainings = Trainings(data.images, data.seed, settings)
         runs = [trainings.train(choice) for choice in chosen]
         errors = [row for run in runs for row in trainings.errors(run) + trainings.tuned(run)]
         errors += [trainings.steps_to_reference(run) for run in runs]
         scores = [row for run in runs for row in trainings.score_errors(run)]
+        judge = Judge(trainings.images, trainings._features, n_samples, data.seed)
+        drawn = network_samplers(plan, trainings.done, judge, trainings.levels["geometric"])
         seconds = trainings.step_seconds(repeats, timed_steps, data.n_threads)
     typical = seconds.groupby("model").seconds.median()
     curves = [
@@ -536,4 +565,6 @@ def study_training_objectives(
         "objective_curves": pd.DataFrame(curves),
         "objective_scores": pd.DataFrame(scores),
         "objective_steps": seconds,
+        "network_samplers": drawn,
+        "interpolant_kappa": interpolant_kappa(drawn, scores),
     }

@@ -36,6 +36,10 @@ SETTINGS = {
     "n_states": 4,
     "repeats": 2,
     "timed_steps": 1,
+    "sampled": ["dsm"],
+    "sampled_with": ["heun"],
+    "sampled_evaluations": [3],
+    "kappas": [0, 1],
 }
 MODELS = [
     "dsm",
