@@ -257,7 +257,9 @@ def interpolant_kappa(samplers: pd.DataFrame, scores: Sequence[Mapping]) -> pd.D
         score_factor ((1 + best_kappa^2) / 2, which the step multiplies the score with),
         frechet (there), frechet_flow (at kappa 0; NaN if that was not run).
     """
-    errors = pd.DataFrame(scores).groupby("model").error.agg(lambda e: float(np.sqrt((e**2).mean())))
+    errors = (
+        pd.DataFrame(scores).groupby("model").error.agg(lambda e: float(np.sqrt((e**2).mean())))
+    )
     family = samplers[samplers.family == INTERPOLANTS].dropna(subset="frechet")
     networks = errors[[name for name in dict.fromkeys(family.model) if name != EXACT]].sort_values()
     ranks = dict.fromkeys(networks.index, "between")
@@ -281,4 +283,3 @@ def interpolant_kappa(samplers: pd.DataFrame, scores: Sequence[Mapping]) -> pd.D
             }
         )
     return pd.DataFrame(rows, columns=list(_KAPPA))
-
