@@ -43,6 +43,12 @@ from crosskrylov.studies.objective_diagnostics import (
     relations,
 )
 from crosskrylov.studies.objective_quantisation import check_quantised, quantised_table
+from crosskrylov.studies.objective_sampling import (
+    Judge,
+    interpolant_kappa,
+    network_samplers,
+    sampling_plan,
+)
 from crosskrylov.studies.register import register
 
 #: Offset of the random stream that samples are drawn from, and of that of noised images.
@@ -520,6 +526,14 @@ def first_passage(curve: Sequence[tuple[int, float]], target: float) -> tuple[fl
         "noise over all noise levels of objective_scores alike (noise_change). Ranges of "
         "activations are calibrated on the calls of a sampling run of other noise: as many inputs "
         "from every call, or of the first (noise) or the last (images) alone.",
+        "network_samplers": "Fréchet distance of samples of trained networks and of the exact "
+        "model of the same images, by sampler and network evaluations made, from one half of the "
+        "images, with as many samples as it has; the floor (model images) is the distance of the "
+        "other half. Smaller sets than in objective_errors make all these distances larger. Setup "
+        "evaluations are made once for all samples.",
+        "interpolant_kappa": "The kappa of the stochastic interpolants whose samples are nearest "
+        "to the images, by model and network evaluations, beside the RMS error of its predicted "
+        "noise over the levels of objective_scores; the best of a few noisy distances.",
     },
     figures={
         "objective_curves": {
@@ -544,10 +558,17 @@ def first_passage(curve: Sequence[tuple[int, float]], target: float) -> tuple[fl
             "predicted noise: a mark per network and noise level (left), and means over the noise "
             "levels (right). Medians over random seeds, of the rank correlation too.",
         },
+        "network_samplers": {
+            "table": "network_samplers",
+            "caption": "Fréchet distance of samples of a trained network against network "
+            "evaluations, a panel per family of samplers; thin and dashed: of the exact model of "
+            "the same images; dotted: the floor, one half of the images from the other. Medians "
+            "over random seeds; bands: range.",
+        },
     },
     timed=True,
     torch=True,
-    samplers_from=["samplers", "few_samplers", "gap_samplers"],
+    samplers_from=["samplers", "few_samplers", "gap_samplers", "sampled_with"],
     objectives_from="models",
 )
 def study_training_objectives(
@@ -582,6 +603,10 @@ def study_training_objectives(
     gap_evaluations,
     repeats,
     timed_steps,
+    sampled,
+    sampled_with,
+    sampled_evaluations,
+    kappas,
 ):
     """Train objectives alike and measure their networks."""
     settings = {
@@ -615,6 +640,8 @@ def study_training_objectives(
     for choice in chosen:
         if not any(fits(choice.model, name) for name in (*samplers, *few_samplers)):
             require_fit(choice.model, samplers[0])
+    trained = {choice.label: choice.model for choice in chosen}
+    plan = sampling_plan(sampled, sampled_with, sampled_evaluations, kappas, trained)
     with pinned_threads(data.n_threads):
         trainings = Trainings(data.images, data.seed, settings)
         used = {"geometric", *(schedule(choice) for choice in chosen)}
@@ -627,6 +654,8 @@ def study_training_objectives(
         diagnostics += [row for run in runs for row in trainings.diagnosed(run)]
         gaps += [row for run in runs for row in trainings.gaps(run)]
         rounded = quantised_table(trainings, quantised)
+        judge = Judge(trainings.images, trainings._features, n_samples, data.seed)
+        drawn = network_samplers(plan, trainings.done, judge, trainings.levels["geometric"])
         seconds = trainings.step_seconds(repeats, timed_steps, data.n_threads)
     typical = seconds.groupby("model").seconds.median()
     curves = [
@@ -650,4 +679,6 @@ def study_training_objectives(
         "objective_gap": gaps,
         "objective_relations": relations(diagnostics, gaps),
         "objective_quantised": rounded,
+        "network_samplers": drawn,
+        "interpolant_kappa": interpolant_kappa(drawn, scores),
     }

@@ -273,6 +273,10 @@ STUDIES = {
         "n_states": 2,
         "repeats": 1,
         "timed_steps": 1,
+        "sampled": ["dsm"],
+        "sampled_with": ["ddim"],
+        "sampled_evaluations": [3],
+        "kappas": [0, 1],
     },
     "inverse_problems": {
         "operators": ["blur"],

@@ -16,6 +16,7 @@ from crosskrylov.reporting.figures.studies import (
     inverse_problems,
     likeness,
     loader,
+    network_samplers,
     projection_residuals,
     recycling,
     sampler_orders,
@@ -274,6 +275,14 @@ def at_ten(**errors):
     """Errors that fall like 1/n, by sampler, known on both sides of ten evaluations."""
     values = [(name, n, error / n) for name, error in errors.items() for n in (8, 12)]
     return rows("sampler function_evaluations error", *values)
+
+
+def drawn(**distances):
+    """Fréchet distances of one network and the floor, known on both sides of ten evaluations."""
+    values = [("dsm", "f", name, n, d) for name, d in distances.items() for n in (8, 12)]
+    values += [("exact", "f", name, 8, 0.1) for name in distances]
+    values.append(("images", "floor", "other half", 0, 0.5))
+    return rows("model family sampler function_evaluations frechet", *values)
 
 
 def ended(**values):
@@ -599,6 +608,11 @@ CASES = {
             by_sampler(a=(1.0, 1.1), b=(9.0, 2.0)),
             "for b, where s1 ends 4.5 times as far as s2",
         ),
+    ),
+    "network_samplers": (
+        network_samplers.samplers_finding,
+        (drawn(a=1.0, b=4.0, c=9.0), "of DSM, samples of a are nearest to the images, 2 times"),
+        (drawn(a=9.0, b=4.0, c=4.1), "samples of b and c are nearest to the images, 8 times"),
     ),
     "denoising_strip": (
         training.strip_finding,

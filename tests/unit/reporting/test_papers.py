@@ -27,6 +27,7 @@ from crosskrylov.reporting.tables.papers import (
 )
 from crosskrylov.studies.index import declared_studies
 from crosskrylov.studies.objective_diagnostics import RELATIONS
+from crosskrylov.studies.objective_sampling import sampling_plan
 from crosskrylov.studies.training_objectives import choices
 from tests.conftest import PROJECT
 
@@ -145,6 +146,25 @@ def test_what_states_no_such_number_is_told_and_decides_nothing():
     row = papers_table({"objective_quantised": table}).set_index("paper").loc["Q-Diffusion"]
     assert row.measured == pytest.approx(1.5) and row.claimed == "no such number"
     assert row.verdict == UNDECIDED
+
+
+def test_every_measurement_of_drawn_networks_names_what_the_part_of_the_list_makes():
+    options = study_options("training_objectives", "list-training.yaml")
+    trained = choices(options["models"], options["batch_size"], options["against"])
+    models = {choice.label: choice.model for choice in trained}
+    keys = ("sampled", "sampled_with", "sampled_evaluations", "kappas")
+    plan = sampling_plan(*(options[key] for key in keys), models)
+    counts = {choice.label: plan.counts(choice) for choice in plan.samplers}
+    found = stated("network_samplers", "interpolant_kappa")
+    assert len(found) == 2
+    for paper, says in found:
+        at = says["at"]["function_evaluations"]
+        if says["table"] == "interpolant_kappa":
+            assert len(plan.models) > 1 and at in plan.evaluations
+            continue
+        for where in ("of", "over"):
+            assert says[where]["model"] in plan.models, paper
+            assert at in counts[says[where]["sampler"]], paper
 
 
 def test_every_measurement_of_restorations_names_what_the_part_of_the_list_makes():

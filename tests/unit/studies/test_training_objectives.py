@@ -48,6 +48,10 @@ SETTINGS = {
     "gap_evaluations": 3,
     "repeats": 2,
     "timed_steps": 1,
+    "sampled": ["dsm"],
+    "sampled_with": ["heun"],
+    "sampled_evaluations": [3],
+    "kappas": [0, 1],
 }
 MODELS = [
     "dsm",
@@ -116,7 +120,8 @@ def test_what_would_fail_after_the_training_is_said_before(tmp_path, wrong, sent
     save_npz(tmp_path / "images.npz", images=images)
     data = StudyData(paths={"images": tmp_path / "images.npz"}, seed=3)
     with pytest.raises(ConfigError, match=sentence):
-        study_training_objectives(data, ["dsm"], **{**SETTINGS, **wrong, "steps": 10**9})
+        alone = {"quantised": [], "sampled": [], "steps": 10**9}
+        study_training_objectives(data, ["dsm"], **{**SETTINGS, **alone, **wrong})
 
 
 def test_samplers_that_do_not_fit_are_left_out(tables):
