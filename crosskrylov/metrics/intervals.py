@@ -102,3 +102,35 @@ def order_interval(groups: Iterable[tuple[Sequence[float], Sequence[float]]]) ->
     if not factors:
         return Interval(float("nan"), float("nan"), float("nan"))
     return Interval(*(float(np.log2(value)) for value in median_interval(factors)))
+
+
+def signed_interval(
+    values: Sequence[float], bounds: tuple[float, float], level: float = 0.95
+) -> Interval:
+    """Return the median of values of either sign, such as correlations, with Student's interval.
+
+    The interval is widened to hold the median, and cut where the values cannot lie.
+
+    Parameters
+    ----------
+    values : sequence of float
+        Independent repeats.
+    bounds : (float, float)
+        The least and the largest value that there can be.
+    level : float
+
+    Raises
+    ------
+    DataError
+        If there is no value, or one is not finite.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if values.size == 0 or not np.isfinite(values).all():
+        raise DataError(f"An interval needs finite values, found {values.tolist()[:20]}.")
+    median = float(np.median(values))
+    if values.size == 1:
+        return Interval(median, float("nan"), float("nan"))
+    error = values.std(ddof=1) / np.sqrt(values.size)
+    reach = stdtrit(values.size - 1, 0.5 + level / 2) * error
+    low, high = np.clip(values.mean() + np.array([-reach, reach]), *bounds)
+    return Interval(median, min(float(low), median), max(float(high), median))

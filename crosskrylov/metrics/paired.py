@@ -1,6 +1,5 @@
 """Paired comparisons of runs, some of which may have been stopped before they got there."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -116,9 +115,7 @@ def standard_effect(ratios: Sequence[float]) -> float:
 
 
 def pairs_to_decide(effect: float, comparisons: int = 1) -> float:
-    """Return how many pairs would decide an effect of this size: two-sided 5 %, power 80 %.
-
-    By the normal approximation and its small-sample term (Guenther 1981, z^2 / 2).
+    """Return with how many pairs a paired t test would find an effect: two-sided 5 %, power 80 %.
 
     Parameters
     ----------
@@ -135,9 +132,10 @@ def pairs_to_decide(effect: float, comparisons: int = 1) -> float:
     """
     if not np.isfinite(effect) or effect == 0:
         return float("nan")
-    z = stats.norm.ppf(1 - LEVEL / comparisons / 2)
-    pairs = ((z + stats.norm.ppf(POWER)) / effect) ** 2 + z**2 / 2
-    return float(math.ceil(pairs)) if pairs <= MOST_PAIRS else float("nan")
+    numbers = np.arange(2, MOST_PAIRS + 1)
+    critical = stats.t.ppf(1 - LEVEL / comparisons / 2, numbers - 1)
+    enough = stats.nct.sf(critical, numbers - 1, abs(effect) * np.sqrt(numbers)) >= POWER
+    return float(numbers[enough.argmax()]) if enough.any() else float("nan")
 
 
 def ratio_of_pairs(ratios: Sequence[float]) -> Interval:

@@ -55,7 +55,7 @@ class Diagnostics:
 
     @property
     def curl(self) -> float:
-        """Antisymmetric part of the Jacobian over its symmetric one, mean squares; 1 at most."""
+        """Antisymmetric part of the Jacobian over its symmetric one, mean squares."""
         return float(self.antisymmetric.mean() / self.symmetric.mean())
 
 

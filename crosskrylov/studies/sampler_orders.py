@@ -28,11 +28,10 @@ from crosskrylov.learning.sampling.registry import (
 from crosskrylov.learning.schedule import NoiseLevels
 from crosskrylov.metrics.intervals import Interval, median_interval, order_interval
 from crosskrylov.studies.register import register
+from crosskrylov.studies.sampler_families import family_of
 
 #: Precisions of a round trip, by name.
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
-#: Families of samplers; see `family_of`.
-FAMILIES = ("diffusers' schedulers", "exactly invertible", "fitted to network or data", "others")
 #: The common inversion of DDIM, beside those that are exact.
 BASELINE = "ddim_inversion"
 _NONE = Interval(float("nan"), float("nan"), float("nan"))
@@ -42,16 +41,6 @@ def ode_samplers() -> list[str]:
     """Return the names of all samplers that draw no noise on the way."""
     known = declared_samplers()
     return [name for name, entry in known.items() if not entry.facts["stochastic"]]
-
-
-def family_of(method: str, setup_evaluations: int = 0) -> str:
-    """Return the family of a sampler, by what it declares, is, and had to evaluate before."""
-    facts = declared_samplers()[method].facts
-    if "scheduler" in facts:
-        return FAMILIES[0]
-    if isinstance(make_sampler(method), ReversibleSampler):
-        return FAMILIES[1]
-    return FAMILIES[2] if setup_evaluations or "images" in facts.get("needs", ()) else FAMILIES[3]
 
 
 def sampler_errors(

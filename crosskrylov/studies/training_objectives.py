@@ -5,6 +5,7 @@ same number of optimiser steps.  A time is that number times the seconds of a st
 in turns at the end.
 """
 
+import copy
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ from crosskrylov.learning.dense import DenseNetwork
 from crosskrylov.learning.objectives.base import Objective, Setting, noise_predictor
 from crosskrylov.learning.objectives.index import Model, model_entry
 from crosskrylov.learning.objectives.mixture import mixture_noise
+from crosskrylov.learning.sampling.exact_model import ExactNetwork
 from crosskrylov.learning.sampling.fit import fits, require_fit
 from crosskrylov.learning.sampling.generate import draw_samples
 from crosskrylov.learning.sampling.model import NoiseModel
@@ -33,6 +35,20 @@ from crosskrylov.metrics.distances import frechet_distance
 from crosskrylov.metrics.features import extract_features
 from crosskrylov.metrics.score_diagnostics import noised
 from crosskrylov.runtime.measurement import pinned_threads
+from crosskrylov.studies.objective_diagnostics import (
+    EXACT,
+    check,
+    diagnostics_rows,
+    gap_row,
+    relations,
+)
+from crosskrylov.studies.objective_quantisation import check_quantised, quantised_table
+from crosskrylov.studies.objective_sampling import (
+    Judge,
+    interpolant_kappa,
+    network_samplers,
+    sampling_plan,
+)
 from crosskrylov.studies.register import register
 
 #: Offset of the random stream that samples are drawn from, and of that of noised images.
@@ -210,8 +226,6 @@ class Trainings:
         return run
 
     def _setting(self, choice: Choice, teacher: Trained | None) -> Setting:
-        kinds = choice.model.experiments
-
         def flow(z):
             sampler = self._fitting(choice)
             with teacher.network() as trained:
@@ -222,7 +236,7 @@ class Trainings:
             images=self.images,
             times=torch.zeros(0),
             embedded=None,
-            levels=self.levels[kinds.get("study", kinds.get("budget"))],
+            levels=self.levels[schedule(choice)],
             batch_size=choice.batch_size,
             noise=0.0,
             diffusion=1 / math.sqrt(2),  # a published weight of one
@@ -248,9 +262,14 @@ class Trainings:
         own = getattr(run.objective, "evaluations", self.settings["curve_evaluations"])
         return self._fitting(run.choice), own
 
-    def frechet(self, run: Trained, sampler: str, evaluations: int) -> float:
+    def final(self, run: Trained) -> tuple[str, int]:
+        """Return the sampler and the evaluations of a trained network's samples."""
+        own = getattr(run.objective, "evaluations", self.settings["function_evaluations"])
+        return self._fitting(run.choice), own
+
+    def frechet(self, run: Trained, sampler: str, evaluations: int, network=None) -> float:
         """Return the Fréchet distance of samples of a training from the images."""
-        found = self._features(self.samples(run, sampler, evaluations))
+        found = self._features(self.samples(run, sampler, evaluations, network))
         return frechet_distance(found, self.features, _FEWEST)
 
     def _features(self, images: torch.Tensor) -> np.ndarray:
@@ -260,20 +279,25 @@ class Trainings:
             return images.flatten(1).numpy()
         return extract_features(name, images.numpy())
 
-    def samples(self, run: Trained, sampler: str, evaluations: int) -> torch.Tensor:
-        """Return samples (N, C, H, W) in [0, 1]; the same noise for every training."""
+    def samples(
+        self, run: Trained, sampler: str, evaluations: int, network=None, stream: int = _SAMPLING
+    ) -> torch.Tensor:
+        """Return samples (N, C, H, W) in [0, 1]; the same noise for every training.
+
+        ``network`` takes the place of the trained one.
+        """
         count = self.settings["n_samples"]
-        generator = torch.Generator().manual_seed(self.seed + _SAMPLING)
+        generator = torch.Generator().manual_seed(self.seed + stream)
         start = getattr(run.objective, "start", None)
-        with run.network() as network:
+        with run.network() as trained:
             drawn = draw_samples(
-                noise_predictor(run.objective, network, count, generator),
+                noise_predictor(run.objective, network or trained, count, generator),
                 run_levels(run),
                 sampler,
                 evaluations,
                 count,
                 tuple(self.images.shape[1:]),
-                self.seed + _SAMPLING,
+                self.seed + stream,
                 preconditioner=self.filters,
                 batch_size=count,
                 **({} if start is None else {"draw_start": start}),
@@ -343,6 +367,48 @@ class Trainings:
                 )
         return rows
 
+    def diagnosed(self, run: Trained) -> list[dict]:
+        """Return what a trained network leaves of the equation of a score, by noise level."""
+        if not self._has_gaussian_score(run):
+            return []
+        with run.network() as network:
+            # the residual's difference in sigma needs double precision
+            predictor = noise_predictor(run.objective, copy.deepcopy(network).double())
+            return self._diagnosed(run.choice.label, predictor, run_levels(run))
+
+    def gaps(self, run: Trained) -> list[dict]:
+        """Return how far samples with and without noise on the way end from one another."""
+        samplers = self.settings["gap_samplers"]
+        if not self._has_gaussian_score(run) or not all(
+            fits(run.choice.model, name) for name in samplers
+        ):
+            return []
+        with run.network() as network:
+            predictor = noise_predictor(run.objective, network)
+            return self._gaps(run.choice.label, predictor, run_levels(run))
+
+    def controls(self) -> tuple[list[dict], list[dict]]:
+        """Return both for the exact model of the images, where the equation holds."""
+        levels = self.levels["geometric"]
+        network = ExactNetwork(self.images * 2 - 1, levels)
+        return self._diagnosed(EXACT, network, levels), self._gaps(EXACT, network, levels)
+
+    @staticmethod
+    def _has_gaussian_score(run: Trained) -> bool:
+        """Return whether the noised images have the exact score that a network is to have."""
+        return not (run.choice.model.condition or hasattr(run.objective, "exact_noise"))
+
+    def _diagnosed(self, label: str, network: torch.nn.Module, levels: NoiseLevels) -> list[dict]:
+        model = NoiseModel(network, levels, clip=False)
+        rows = diagnostics_rows(model, self.images.double() * 2 - 1, self.settings, self.seed)
+        return [{"model": label, **row} for row in rows]
+
+    def _gaps(self, label: str, network: torch.nn.Module, levels: NoiseLevels) -> list[dict]:
+        shape = tuple(self.images.shape[1:])
+        settings, features = self.settings, self._features
+        row = gap_row(network, levels, shape, settings, features, self.features, self.seed)
+        return [{"model": label, **row}]
+
     def _row(
         self, run: Trained, quantity: str, value: float, sampler: str, evaluations: int
     ) -> dict:
@@ -386,6 +452,12 @@ class Trainings:
                         }
                     )
         return pd.DataFrame(rows)
+
+
+def schedule(choice: Choice) -> str:
+    """Return the name of the noise schedule that a model has in this study."""
+    kinds = choice.model.experiments
+    return kinds.get("study", kinds.get("budget"))
 
 
 def run_levels(run: Trained) -> NoiseLevels:
@@ -433,6 +505,35 @@ def first_passage(curve: Sequence[tuple[int, float]], target: float) -> tuple[fl
         "images, by noise level; where own_noise is true, of states and the exact noise of a law "
         "that is not Gaussian (PFGM++), which no other row shares.",
         "objective_steps": "Seconds of an optimiser step of every objective, taken in turns.",
+        "objective_diagnostics": "What trained networks leave of the equation that a score "
+        "satisfies, by noise level: Fokker-Planck residual (docs/method.md, 29t), antisymmetric "
+        "over symmetric part of the Jacobian (curl), local dimension in the images "
+        "(29u), RMS error of the predicted noise and its share of the exact one, the part of that "
+        "error that moves mass "
+        "(gauge, 29y) and that over the error (gauge_share). Networks with a condition, and those "
+        "of a noise that is not Gaussian (PFGM++), are left out; *exact*, the exact posterior mean "
+        "of the images, is the control.",
+        "objective_gap": "Fréchet distance of samples of one network without noise on the way "
+        "(ode) from samples with it (sde), beside that of two sets with it (floor); excess is gap "
+        "less floor. All sets are drawn with noise of their own, without clipping on the way. "
+        "Networks that a sampler with noise does not fit are left out too; what *exact* shows is "
+        "the error of the two samplers.",
+        "objective_relations": "Spearman's rank correlation over the trained networks, means over "
+        "the noise levels where there are several; for each random seed.",
+        "objective_quantised": "Trained networks with weights, and inputs of layers (activations), "
+        "rounded to a few bits; 32 is as trained. Fréchet distance of samples from the same noise "
+        "(error), that of the network as trained (full_error), and the RMS change of the predicted "
+        "noise over all noise levels of objective_scores alike (noise_change). Ranges of "
+        "activations are calibrated on the calls of a sampling run of other noise: as many inputs "
+        "from every call, or of the first (noise) or the last (images) alone.",
+        "network_samplers": "Fréchet distance of samples of trained networks and of the exact "
+        "model of the same images, by sampler and network evaluations made, from one half of the "
+        "images, with as many samples as it has; the floor (model images) is the distance of the "
+        "other half. Smaller sets than in objective_errors make all these distances larger. Setup "
+        "evaluations are made once for all samples.",
+        "interpolant_kappa": "The kappa of the stochastic interpolants whose samples are nearest "
+        "to the images, by model and network evaluations, beside the RMS error of its predicted "
+        "noise over the levels of objective_scores; the best of a few noisy distances.",
     },
     figures={
         "objective_curves": {
@@ -451,10 +552,23 @@ def first_passage(curve: Sequence[tuple[int, float]], target: float) -> tuple[fl
             "caption": "Fréchet distance of samples of each trained network by sampler, at equal "
             "network evaluations. Medians over random seeds; bars: range.",
         },
+        "objective_residuals": {
+            "table": "objective_diagnostics",
+            "caption": "Fokker-Planck residual of trained networks against the error of their "
+            "predicted noise: a mark per network and noise level (left), and means over the noise "
+            "levels (right). Medians over random seeds, of the rank correlation too.",
+        },
+        "network_samplers": {
+            "table": "network_samplers",
+            "caption": "Fréchet distance of samples of a trained network against network "
+            "evaluations, a panel per family of samplers; thin and dashed: of the exact model of "
+            "the same images; dotted: the floor, one half of the images from the other. Medians "
+            "over random seeds; bands: range.",
+        },
     },
     timed=True,
     torch=True,
-    samplers_from=["samplers", "few_samplers"],
+    samplers_from=["samplers", "few_samplers", "gap_samplers", "sampled_with"],
     objectives_from="models",
 )
 def study_training_objectives(
@@ -478,12 +592,21 @@ def study_training_objectives(
     function_evaluations,
     few_samplers,
     few_evaluations,
+    quantised,
     n_samples,
     frechet_features,
     sigmas,
     n_states,
+    diagnosed_states,
+    probes,
+    gap_samplers,
+    gap_evaluations,
     repeats,
     timed_steps,
+    sampled,
+    sampled_with,
+    sampled_evaluations,
+    kappas,
 ):
     """Train objectives alike and measure their networks."""
     settings = {
@@ -507,17 +630,32 @@ def study_training_objectives(
         "frechet_features": frechet_features,
         "sigmas": sigmas,
         "n_states": n_states,
+        "diagnosed_states": diagnosed_states,
+        "probes": probes,
+        "gap_samplers": gap_samplers,
+        "gap_evaluations": gap_evaluations,
     }
     chosen = choices(models, batch_size, against)
+    check_quantised(quantised, [choice.label for choice in chosen])
     for choice in chosen:
         if not any(fits(choice.model, name) for name in (*samplers, *few_samplers)):
             require_fit(choice.model, samplers[0])
+    trained = {choice.label: choice.model for choice in chosen}
+    plan = sampling_plan(sampled, sampled_with, sampled_evaluations, kappas, trained)
     with pinned_threads(data.n_threads):
         trainings = Trainings(data.images, data.seed, settings)
+        used = {"geometric", *(schedule(choice) for choice in chosen)}
+        check(settings, [trainings.levels[name] for name in sorted(used)])
         runs = [trainings.train(choice) for choice in chosen]
         errors = [row for run in runs for row in trainings.errors(run) + trainings.tuned(run)]
         errors += [trainings.steps_to_reference(run) for run in runs]
         scores = [row for run in runs for row in trainings.score_errors(run)]
+        diagnostics, gaps = trainings.controls()
+        diagnostics += [row for run in runs for row in trainings.diagnosed(run)]
+        gaps += [row for run in runs for row in trainings.gaps(run)]
+        rounded = quantised_table(trainings, quantised)
+        judge = Judge(trainings.images, trainings._features, n_samples, data.seed)
+        drawn = network_samplers(plan, trainings.done, judge, trainings.levels["geometric"])
         seconds = trainings.step_seconds(repeats, timed_steps, data.n_threads)
     typical = seconds.groupby("model").seconds.median()
     curves = [
@@ -531,9 +669,16 @@ def study_training_objectives(
         for run in runs
         for row in run.curve
     ]
+    diagnostics, gaps = pd.DataFrame(diagnostics), pd.DataFrame(gaps)
     return {
         "objective_errors": pd.DataFrame(errors),
         "objective_curves": pd.DataFrame(curves),
         "objective_scores": pd.DataFrame(scores),
         "objective_steps": seconds,
+        "objective_diagnostics": diagnostics,
+        "objective_gap": gaps,
+        "objective_relations": relations(diagnostics, gaps),
+        "objective_quantised": rounded,
+        "network_samplers": drawn,
+        "interpolant_kappa": interpolant_kappa(drawn, scores),
     }

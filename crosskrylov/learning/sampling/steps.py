@@ -94,3 +94,70 @@ def exponential_increment(
             increment = increment - (grown / h - 1) * slope
             increment = increment - (1 + exact) * ((grown - h) / h**2 - 0.5) * curvature
     return target * increment
+
+
+def unipc_step(
+    y: torch.Tensor,
+    lambdas: Sequence[float],
+    outputs: Sequence[torch.Tensor],
+    target: float,
+    order: int,
+    found: torch.Tensor | None = None,
+    form: str = "image",
+) -> torch.Tensor:
+    """Return one step of UniPC (bh2) in y: predictor, or corrector with ``found``.
+
+    The outputs are interpolated in lambda = -log sigma and integrated exactly, but for a single
+    difference, which has the published weight 1/2: the predictor of order 1 is DDIM in either form,
+    that of order 2 DPM-Solver++ (image) or DPM-Solver (noise).
+
+    Parameters
+    ----------
+    y : tensor, shape (B, C, H, W)
+        State at ``lambdas[-1]``.
+    lambdas : sequence of float
+        -log sigma of the last outputs, oldest first.
+    outputs : sequence of tensor
+        Predicted images there, or noises.
+    target : float
+        lambda to go to.
+    order : int
+        At least 1; lowered to the number of outputs at hand.
+    found : tensor, optional
+        Output at the target, predicted from the state of the predictor.
+    form : {"image", "noise"}
+        What the outputs are.
+    """
+    newest, h = outputs[-1], target - lambdas[-1]
+    differences, backs = [], []
+    for k in range(2, min(order, len(outputs)) + 1):
+        backs.append((lambdas[-k] - lambdas[-1]) / h)
+        differences.append((outputs[-k] - newest) / backs[-1])
+    if found is not None:
+        backs.append(1.0)
+        differences.append(found - newest)
+    signed = h if form == "noise" else -h
+    grown = np.expm1(signed)
+    if form == "noise":
+        scale = np.exp(-target) * grown
+        new = y - scale * newest
+    else:
+        scale = grown
+        new = np.exp(-h) * y - scale * newest
+    for weight, difference in zip(_unipc_weights(backs, signed), differences, strict=True):
+        new = new - scale * weight * difference
+    return new
+
+
+def _unipc_weights(backs: Sequence[float], signed: float) -> Sequence[float]:
+    """Return the weights of differences at ``backs``, in steps from the newest output."""
+    if len(backs) < 2:
+        return [0.5] * len(backs)
+    moments, grown = [], np.expm1(signed)
+    moment, factorial = grown / signed - 1, 1.0
+    for k in range(1, len(backs) + 1):
+        moments.append(factorial * moment / grown)
+        factorial *= k + 1
+        moment = moment / signed - 1 / factorial
+    powers = np.vander(backs, increasing=True).T
+    return np.linalg.solve(powers, moments)

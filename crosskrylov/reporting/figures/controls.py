@@ -58,7 +58,7 @@ def plot_control_effects(table: pd.DataFrame) -> plt.Figure:
     with figure_style():
         figure, axes = grid(1, max(len(shown), 1), height=0.2 * len(names) + 0.9, sharey=True)
         for axis, key in zip(axes[0], shown):
-            chosen = table[(table[keys] == key).all(axis=1)]
+            chosen = table[(table[keys] == list(key)).all(axis=1)]
             for row in chosen.to_dict("records"):
                 height, colour = names.index(_comparison(row)), _VERDICTS[row["verdict"]]
                 if np.isfinite(row["ratio_low"]):

@@ -59,7 +59,7 @@ BASES = {
 _ABBREVIATIONS = (
     *("ddpm", "ddim", "dsm", "pndm", "deis", "ssim", "psnr", "pod", "lu", "ilu", "amg", "pds"),
     *("gmres", "gcrot", "ode", "sde", "rms", "edict", "bdia", "belm", "ghvb", "lml", "sada"),
-    *("dpm", "dc", "fp", "knn", "mmd", "vae", "dds", "dps", "red"),
+    *("dpm", "dc", "fp", "knn", "mmd", "vae", "dds", "dps", "red", "usf"),
 )
 _WORDS = {word: word.upper() for word in _ABBREVIATIONS} | {
     "spsolve": "SpSolve",
@@ -67,6 +67,7 @@ _WORDS = {word: word.upper() for word in _ABBREVIATIONS} | {
     "pardiso": "PARDISO",
     "bicgstab": "BiCGStab",
     "unipc": "UniPC",
+    "autodiffusion": "AutoDiffusion",
     "pfgmpp": "PFGM++",
     "dpmsolver++": "DPM-Solver++",
     "langevin": "Langevin",
@@ -150,6 +151,22 @@ def palette_for(names: Iterable[str]) -> dict[str, str]:
     names = list(dict.fromkeys(names))
     colours = [*COLOURS, *[FAINT] * max(0, len(names) - len(COLOURS))]
     return dict(zip(names, colours, strict=False))
+
+
+def line_styles(names: Iterable[str]) -> dict[str, dict]:
+    """Return line properties for many kinds: a colour that comes again has other marks and dashes.
+
+    For kinds of things without colours of their own, of which more are told apart than
+    `palette_for` has colours.
+    """
+    return {
+        name: {
+            "color": COLOURS[position % len(COLOURS)],
+            "marker": _MARKERS[position % len(_MARKERS)],
+            "linestyle": _DASHES[position // len(COLOURS) % len(_DASHES)],
+        }
+        for position, name in enumerate(dict.fromkeys(names))
+    }
 
 
 def families_of(names: Iterable[str]) -> list[str]:

@@ -18,7 +18,7 @@ from crosskrylov.metrics.paired import (
     standard_effect,
 )
 from crosskrylov.reporting.tables.costs import step_costs
-from crosskrylov.reporting.tables.training import OLD_METRIC
+from crosskrylov.reporting.tables.training import passage
 
 #: Columns of results/tables/controls.tsv, in order.
 COLUMNS = (
@@ -125,22 +125,8 @@ def _rows(result: Mapping, control: Mapping, costs: Mapping) -> list[dict]:
             for entry in result.get("quality", [])
         ]
     cost = costs(result, control["model"])
-    rows = []
-    for at in result["targets"]:
-        row = shared | {
-            "metric": at.get("metric", OLD_METRIC),
-            "target": at["target_ssim"],
-            "reached": at["reached"],
-            "steps": int(at["step"]),
-            "wall_seconds": at["train_seconds"],
-            "seconds_per_step": cost,
-            "ssim": at["ssim"],
-            "ssim_global": at["ssim_global"],
-        }
-        if cost is not None and at["reached"]:
-            row["seconds"] = row["steps"] * cost
-        rows.append(row)
-    return rows
+    shared["seconds_per_step"] = cost
+    return [shared | {"target": at["target_ssim"], **passage(at, cost)} for at in result["targets"]]
 
 
 def control_effects(

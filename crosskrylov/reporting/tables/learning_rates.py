@@ -8,7 +8,7 @@ import pandas as pd
 
 from crosskrylov.metrics.intervals import median_interval
 from crosskrylov.reporting.tables.costs import step_costs
-from crosskrylov.reporting.tables.training import OLD_METRIC
+from crosskrylov.reporting.tables.training import passage
 
 #: Columns of results/tables/learning_rates.tsv, in order.
 COLUMNS = (
@@ -81,19 +81,9 @@ def learning_rates_table(
         shared |= {key: result[key] for key in ("model", "learning_rate", "precompute_seconds")}
         shared["family"] = families[result["model"]]
         shared["seconds_per_step"] = cost = costs(result, result["model"])
-        for at in result["targets"]:
-            row = shared | {
-                "metric": at.get("metric", OLD_METRIC),
-                "target": at["target_ssim"],
-                "reached": at["reached"],
-                "steps": int(at["step"]),
-                "wall_seconds": at["train_seconds"],
-                "ssim": at["ssim"],
-                "ssim_global": at["ssim_global"],
-            }
-            if cost is not None and at["reached"]:
-                row["seconds"] = row["steps"] * cost
-            rows.append(row)
+        rows += [
+            shared | {"target": at["target_ssim"], **passage(at, cost)} for at in result["targets"]
+        ]
     order = ["dataset", "metric", "target", "family", "model", "learning_rate", "image", "seed"]
     return pd.DataFrame(rows, columns=list(COLUMNS)).sort_values(order, ignore_index=True)
 

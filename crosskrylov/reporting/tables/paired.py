@@ -4,7 +4,7 @@ A run that ended before its target leaves a bound: its time is at least what it 
 two times is then known to be at least so large, or at most so large, or not at all.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from crosskrylov.metrics.intervals import Interval, median_interval
+from crosskrylov.metrics.paired import pairs_to_decide, standard_effect
 from crosskrylov.reporting.tables.training import images_together
 
 #: Columns of results/tables/paired.tsv, in order.
@@ -21,12 +22,6 @@ COLUMNS = (
     *("ratio", "ratio_low", "ratio_high", "faster", "slower"),
     *("effect_size", "test", "p_value", "finding", "images_to_decide"),
 )
-
-#: Level of the tests, and the chance to find the effect that images_to_decide is for.
-LEVEL, POWER = 0.05, 0.8
-
-#: More images than these decide nothing that anybody would run.
-MOST_IMAGES = 10_000
 
 NO_INTERVAL = Interval(float("nan"), float("nan"), float("nan"))
 
@@ -69,8 +64,9 @@ def paired_ratios(runs: pd.DataFrame, others: pd.DataFrame) -> Ratios:
 def _with_times(runs: pd.DataFrame) -> pd.DataFrame:
     reached = runs.reached.astype(str) == "True"
     found = runs.assign(spent=spent_seconds(runs), reached=reached)
-    # which image, old records do not say
-    found["image"] = found["image"].fillna("").astype(str) if "image" in found else ""
+    if "image" not in found:  # which one, old records do not say
+        found["image"] = ""
+    found["image"] = found["image"].astype(object).fillna("").astype(str)
     return found[["image", "seed", "spent", "reached"]]
 
 
@@ -137,7 +133,7 @@ def _compared(ratios: Ratios) -> tuple:
     median, lowest, highest = ratio_bounds(ratios)
     faster, slower = int((low > 1).sum()), int((high < 1).sum())
     finding = "faster" if lowest > 1 else "slower" if highest < 1 else "undecided"
-    needed = images_to_decide(np.log(low[exact])) if finding == "undecided" else None
+    needed = pairs_to_decide(standard_effect(low[exact])) if finding == "undecided" else None
     return (
         *(len(low), *map(int, counts), int(unknown.sum())),
         *(median, lowest, highest, faster, slower),
@@ -157,26 +153,3 @@ def _tested(ratios: np.ndarray, exact: bool, faster: int, slower: int) -> tuple:
         return None, None, None
     effect = (faster - slower) / len(ratios)
     return effect, "sign", float(stats.binomtest(faster, faster + slower).pvalue)
-
-
-def images_to_decide(logs: Sequence[float]) -> int | None:
-    """Return with how many images a paired t test would find the effect that was measured.
-
-    Parameters
-    ----------
-    logs : sequence of float
-        Logarithms of the known ratios.
-
-    Returns
-    -------
-    int or None
-        The smallest number that has a power of `POWER` at `LEVEL`; None where fewer than two ratios
-        are known, they do not scatter, or more than `MOST_IMAGES` would be needed.
-    """
-    if len(logs) < 2 or np.std(logs) == 0:
-        return None
-    numbers = np.arange(2, MOST_IMAGES + 1)
-    shift = abs(np.mean(logs)) / np.std(logs, ddof=1) * np.sqrt(numbers)
-    critical = stats.t.ppf(1 - LEVEL / 2, numbers - 1)
-    enough = stats.nct.sf(critical, numbers - 1, shift) >= POWER
-    return int(numbers[enough.argmax()]) if enough.any() else None

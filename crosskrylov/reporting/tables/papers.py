@@ -13,7 +13,12 @@ import pandas as pd
 import yaml
 
 from crosskrylov.errors import ConfigError
-from crosskrylov.metrics.intervals import Interval, median_interval, order_interval
+from crosskrylov.metrics.intervals import (
+    Interval,
+    median_interval,
+    order_interval,
+    signed_interval,
+)
 from crosskrylov.reporting.tables.verdicts import NOT_REPRODUCED, REPRODUCED, judge
 
 PAPERS_FILE = Path(__file__).resolve().parents[1] / "papers.yaml"
@@ -96,21 +101,26 @@ def _row(entry: Mapping, tables: Mapping[str, pd.DataFrame | None]) -> dict:
     }
 
 
-def _claimed(claimed: float | list[float]) -> str:
+def _claimed(claimed: float | list[float] | None) -> str:
+    if claimed is None:
+        return "no such number"
     if isinstance(claimed, list):
         return f"{claimed[0]} to {claimed[1]}"
     return f"more than {claimed}"
 
 
-def verdict_on(found: Interval, claimed: float | list[float]) -> str:
+def verdict_on(found: Interval, claimed: float | list[float] | None) -> str:
     """Return the verdict on a measured interval.
 
     Parameters
     ----------
     found : Interval
-    claimed : float or (float, float)
-        A bound that the interval has to exceed wholly, or a range that it has to meet.
+    claimed : float, (float, float) or None
+        A bound that the interval has to exceed wholly, a range that it has to meet, or None: the
+        paper states no number that this could be compared with.
     """
+    if claimed is None:
+        return UNDECIDED
     if isinstance(claimed, list):
         if np.isnan(found.low):
             return UNDECIDED
@@ -127,13 +137,16 @@ def measure(stated: Mapping, table: pd.DataFrame) -> Interval:
     interpolated linearly in logarithms, and must have runs on both sides.  Ratios and orders are
     taken for each group of starting points; the interval is that of their medians over image sets
     and random seeds, or, of a single run, over its groups.  ``error``
-    and ``group`` name the columns of a table that calls them otherwise.
+    and ``group`` name the columns of a table that calls them otherwise.  A ``correlation`` is read
+    as it stands, one per run, less that of the same run at ``less`` where this is given.
     """
     table = table.rename(
         columns={stated[name]: name for name in ("error", "group") if name in stated}
     )
     runs = [name for name in _RUN if name in table]
     keys = [*runs, "group"]
+    if "correlation" in stated:
+        return _correlation(stated, table, runs)
     if "order" in stated:
         ((along, least),) = stated["from"].items()
         chosen = select(table, stated["order"])
@@ -157,6 +170,17 @@ def measure(stated: Mapping, table: pd.DataFrame) -> Interval:
     if not by_run:
         return _NONE
     return median_interval(by_run[0] if len(by_run) == 1 else [np.median(r) for r in by_run])
+
+
+def _correlation(stated: Mapping, table: pd.DataFrame, runs: list[str]) -> Interval:
+    """Return the correlation that a measurement names, or a difference of two, over the runs."""
+    values, reach = [], 1 + ("less" in stated)
+    for run in _by_run(table, runs):
+        named = [select(run, stated[key]) for key in ("correlation", "less") if key in stated]
+        found = [rows.correlation.iloc[0] if len(rows) else np.nan for rows in named]
+        values.append(found[0] - sum(found[1:]))
+    values = [value for value in values if np.isfinite(value)]
+    return signed_interval(values, (-reach, reach)) if values else _NONE
 
 
 def _by_run(table: pd.DataFrame, runs: list[str]) -> list[pd.DataFrame]:

@@ -142,7 +142,7 @@ def images_together(images: pd.Series) -> pd.Series:
     images : Series
         Where it says nothing, the run is on one image.
     """
-    return 1 + images.fillna("").astype(str).str.count(r"\+")
+    return 1 + images.astype(object).fillna("").astype(str).str.count(r"\+")
 
 
 def _pairing(row: Mapping) -> tuple:
@@ -169,20 +169,36 @@ def _rows(result: Mapping, cost: Mapping[tuple, float]) -> list[dict]:
 
 
 def _row(shared: Mapping, at: Mapping) -> dict:
-    row = dict(shared) | {
-        "target_ssim": at["target_ssim"],
+    cost = shared["seconds_per_step"]
+    row = {**shared, "target_ssim": at["target_ssim"], **passage(at, cost)}
+    row |= {key: at[key] for key in ("psnr_db", "mse")}
+    if cost is not None:
+        row["at_least"] = row["precompute_seconds"] + row["steps"] * cost
+    return row
+
+
+def passage(at: Mapping, seconds_per_step: float | None) -> dict:
+    """Return what a run's record says of one target, as columns that several tables share.
+
+    Parameters
+    ----------
+    at : mapping
+        An entry of ``targets`` of a ``result.json``.
+    seconds_per_step : float or None
+        Calibrated; ``seconds`` are steps times these, left out where they are not known or the
+        target was not reached.
+    """
+    columns = {
         "metric": at.get("metric", OLD_METRIC),
         "reached": at["reached"],
         "steps": int(at["step"]),
         "wall_seconds": at["train_seconds"],
-        **{key: at[key] for key in ("ssim", "ssim_global", "psnr_db", "mse")},
+        "ssim": at["ssim"],
+        "ssim_global": at["ssim_global"],
     }
-    if row["seconds_per_step"] is not None:
-        seconds = row["steps"] * row["seconds_per_step"]
-        row["at_least"] = row["precompute_seconds"] + seconds
-        if row["reached"]:
-            row["seconds"] = seconds
-    return row
+    if seconds_per_step is not None and at["reached"]:
+        columns["seconds"] = columns["steps"] * seconds_per_step
+    return columns
 
 
 def training_curves(results: Sequence[Mapping], curves: Sequence[pd.DataFrame]) -> pd.DataFrame:

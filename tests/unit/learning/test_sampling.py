@@ -42,7 +42,12 @@ class Counted(ExactNetwork):
 def test_every_sampler_draws_from_the_data_with_the_exact_score(sampler, levels):
     network = Counted(levels)
     filters = preconditioner_from_images(DATA)
-    quick = {"iterations": 1, "fine_steps": 49} if sampler == "dc_solver" else {}
+    searching = {"population": 5, "epochs": 1, "noises": 16}
+    quick = {
+        "dc_solver": {"iterations": 1, "fine_steps": 49},
+        "autodiffusion": searching,
+        "usf": searching,
+    }.get(sampler, {})
     drawn = draw_samples(
         network,
         levels,

@@ -20,6 +20,8 @@ from crosskrylov.learning.schedule import NoiseLevels
 
 SHAPE = (1, 4, 4)
 DATA = torch.sign(torch.randn((3, *SHAPE), generator=torch.Generator().manual_seed(4))) * 0.7
+#: Options of a short search.
+SEARCH = {"population": 5, "epochs": 1}
 
 
 def draw(sampler, evaluations=10, **options):
@@ -52,7 +54,7 @@ def test_choice_from_a_name_a_mapping_and_itself():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("gvhb", r"'gvhb' is unknown \(did you mean 'ghvb'\?\); allowed are bdia, "),
+        ("gvhb", r"'gvhb' is unknown \(did you mean 'ghvb'\?\); allowed are autodiffusion, "),
         ({"options": {}}, "None is unknown"),
         ({"method": "ghvb", "options": {"betta": 1}}, r"no option 'betta' \(did you mean 'beta'"),
         ({"method": "ddim", "options": {"order": 1}}, r"no option 'order'; it has none"),
@@ -127,6 +129,8 @@ def test_planning_reads_declarations_without_numpy_or_torch():
         ("kinetic_optimal", 1, "at least 2"),
         ("dpm_solver_v3", 3, r"at least 4 \(order 3\)"),
         ("dc_solver", 3, "at least 4"),
+        ("autodiffusion", 2, r"at least 3 \(a level between two ends\)"),
+        ("usf", 2, r"'usf' got 2 network evaluations but needs at least 3"),
         ("denoising_mcmc", 3, "at least 4"),
     ],
 )
@@ -141,8 +145,8 @@ def test_declared_fewest_evaluations_are_enough_and_one_less_is_not():
         fewest = entry.facts.get("fewest")
         if fewest is None:
             continue
-        quick = {"iterations": 0} if name == "dc_solver" else {}
-        choice = {"method": name, "options": quick}
+        quick = {"dc_solver": {"iterations": 0}, "autodiffusion": SEARCH, "usf": SEARCH}
+        choice = {"method": name, "options": quick.get(name, {})}
         assert draw(choice, fewest, training_images=DATA).images.isfinite().all(), name
         with pytest.raises(ConfigError, match="at least"):
             draw(choice, fewest - 1, training_images=DATA)
@@ -162,6 +166,10 @@ def test_declared_fewest_evaluations_are_enough_and_one_less_is_not():
         ("kinetic_optimal", {"path": "straight"}),
         ("dpm_solver_v3", {"order": 4}),
         ("dc_solver", {"ratios": [1.0]}),
+        ("autodiffusion", {"population": 4}),
+        ("autodiffusion", {"noises": 0}),
+        ("usf", {"epochs": 0}),
+        ("usf", {"fine_steps": 1}),
         ("denoising_mcmc", {"eta": 0}),
         ("langevin", {"snr": 0}),
         ("ode_rk45", {"tolerance": 0}),

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from crosskrylov.errors import DataError
-from crosskrylov.metrics.intervals import median_interval, order_interval, ratio_interval
+from crosskrylov.metrics.intervals import (
+    median_interval,
+    order_interval,
+    ratio_interval,
+    signed_interval,
+)
 
 
 @pytest.mark.parametrize("n", [3, 5, 12])
@@ -54,3 +59,15 @@ def test_order_is_the_slope_of_every_group_with_an_interval_between_groups():
     assert found.low < 1.95 and found.high > 2.05
     assert np.isnan(order_interval([(made, 5.0 / made)]).low)  # a single group has no interval
     assert np.isnan(order_interval([([10], [1.0]), (made, 0.0 * made)]).median)
+
+
+def test_values_of_either_sign_have_students_interval_inside_their_bounds():
+    rng = np.random.default_rng(5)
+    draws = 0.1 + 0.2 * rng.standard_normal((2000, 4))
+    covered = [low <= 0.1 <= high for _, low, high in (signed_interval(d, (-9, 9)) for d in draws)]
+    assert 0.935 < np.mean(covered) < 0.97
+    found = signed_interval([0.9, 0.2, 1.0], (-1, 1))
+    assert found.low < 0.2 and found.median == 0.9 and found.high == 1
+    assert np.isnan(signed_interval([-0.5], (-1, 1)).low)
+    with pytest.raises(DataError, match="finite values"):
+        signed_interval([0.1, np.nan], (-1, 1))

@@ -68,10 +68,11 @@ def test_pairs_to_decide_have_the_power_that_is_promised():
     logs = np.array([0.1, 0.5, 0.3, 0.9])
     assert effect == pytest.approx(logs.mean() / logs.std(ddof=1))
     for size in (0.4, 0.8, 1.2):
-        n = pairs_to_decide(size)
-        cut = stats.t.ppf(0.975, n - 1)
-        power = stats.nct.sf(cut, n - 1, size * np.sqrt(n))
-        assert 0.78 < power < 0.88, (size, n, power)
+        n = int(pairs_to_decide(size))
+        draws = np.random.default_rng(0).normal(size, 1, size=(4000, n))
+        found = (stats.ttest_1samp(draws, 0, axis=1).pvalue < 0.05).mean()
+        assert 0.77 < found < 0.88, (size, n, found)
+    assert pairs_to_decide(0.5) == pairs_to_decide(-0.5) == 34  # Cohen's tables
     assert pairs_to_decide(0.8, comparisons=10) > 1.3 * pairs_to_decide(0.8)
     assert math.isnan(pairs_to_decide(0.001))
     assert math.isnan(pairs_to_decide(0.0)) and math.isnan(standard_effect([2.0, 2.0]))

@@ -209,6 +209,7 @@ def objective_table(name):
             "own_noise": False,
             "frechet": size * seed / steps,
             "error": size * seed / steps,
+            "residual": 0.3 * size * seed / steps,
         }
         for seed in (1, 2)
         for size, model in enumerate(("dsm", "immiscible", "dsm_512"), 1)
@@ -244,12 +245,29 @@ def potential_table():
     return pd.DataFrame(rows)
 
 
+def network_table():
+    """Two seeds of a network and the exact model by samplers of two families, and the floor."""
+    floor = {"model": "images", "family": "floor", "sampler": "other half", "frechet": 0.4}
+    rows = [
+        {"model": model, "family": family, "sampler": sampler, "frechet": (size + 5 / made) * seed}
+        | {"seed": seed, "function_evaluations": made}
+        for seed in (1, 2)
+        for size, model in enumerate(("exact", "dsm"), 1)
+        for family, sampler in (("others", "sada"), ("others", "lml"), ("interpolants", "kappa 1"))
+        for made in (5, 10, 20)
+    ]
+    rows += [floor | {"seed": seed, "function_evaluations": 0} for seed in (1, 2)]
+    return pd.DataFrame(rows).assign(dataset="digits8", image_size=8)
+
+
 TABLES = {
+    "network_samplers": network_table,
     "potential_gap": potential_table,
     "inverse_problems": lambda: restored_table("inverse_problems"),
     "inverse_residuals": lambda: restored_table("inverse_residuals"),
     "objective_curves": lambda: objective_table("objective_curves"),
     "objective_scores": lambda: objective_table("objective_scores"),
+    "objective_residuals": lambda: objective_table("objective_residuals"),
     "objective_samplers": lambda: objective_table("objective_samplers"),
     "sampler_orders": lambda: sampler_table("sampler_orders"),
     "inversion": lambda: sampler_table("inversion"),

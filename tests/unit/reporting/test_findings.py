@@ -16,6 +16,7 @@ from crosskrylov.reporting.figures.studies import (
     inverse_problems,
     likeness,
     loader,
+    network_samplers,
     potential_gap,
     projection_residuals,
     recycling,
@@ -277,11 +278,25 @@ def at_ten(**errors):
     return rows("sampler function_evaluations error", *values)
 
 
+def drawn(**distances):
+    """Fréchet distances of one network and the floor, known on both sides of ten evaluations."""
+    values = [("dsm", "f", name, n, d) for name, d in distances.items() for n in (8, 12)]
+    values += [("exact", "f", name, 8, 0.1) for name in distances]
+    values.append(("images", "floor", "other half", 0, 0.5))
+    return rows("model family sampler function_evaluations frechet", *values)
+
+
 def ended(**values):
     """Objectives with their last Fréchet distance, or error; the first one is the reference."""
     pairs = [(name, value, value, name == "own") for name, value in values.items()]
     first = next(iter(values))
     return rows("model frechet error own_noise", *pairs, steps=9, against=first)
+
+
+def left_over(**values):
+    """Residual and score error of networks, and the exact model, which is not one of them."""
+    pairs = [("exact", 0.0, 0.0), *((name, *both) for name, both in values.items())]
+    return rows("model residual error", *pairs, sigma=1.0)
 
 
 def gaps_by_weight(**seeds):
@@ -590,6 +605,16 @@ CASES = {
         (ended(a=2.0, b=1.0), "Against the exact noise a errs most, 2 times as much as b"),
         (ended(a=2.0, own=9.0, b=8.0), "noise b errs most, 4 times as much as a"),
     ),
+    "objective_residuals": (
+        training_objectives.residuals_finding,
+        (
+            left_over(a=(3.0, 3.0), b=(2.0, 2.0), c=(1.0, 1.0)),
+            "a leaves the largest Fokker-Planck residual; over 3 networks residual and score "
+            "error have a rank correlation of 1.00",
+        ),
+        (left_over(a=(1.0, 3.0), b=(2.0, 2.0), c=(3.0, 1.0)), "c leaves the largest"),
+        (left_over(a=(1.0, 3.0), b=(2.0, 2.0), c=(3.0, 1.0)), "rank correlation of -1.00"),
+    ),
     "objective_samplers": (
         training_objectives.samplers_finding,
         (by_sampler(a=(1.0, 3.0), b=(2.0, 2.2)), "for a, where s2 ends 3 times as far as s1"),
@@ -612,6 +637,11 @@ CASES = {
         (gaps_by_weight(a=(0.2, 0.5, 0.7), b=(0.2, 0.5, 0.4)), "are not told apart from those"),
         (gaps_by_weight(a=(0.2, None, 0.7)), "with weight 10 are 0.7 apart, those of the exact"),
         (gaps_by_weight(a=(0.2, None, None)), "Too few samples of the networks end inside"),
+    ),
+    "network_samplers": (
+        network_samplers.samplers_finding,
+        (drawn(a=1.0, b=4.0, c=9.0), "of DSM, samples of a are nearest to the images, 2 times"),
+        (drawn(a=9.0, b=4.0, c=4.1), "samples of b and c are nearest to the images, 8 times"),
     ),
     "denoising_strip": (
         training.strip_finding,

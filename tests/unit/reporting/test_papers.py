@@ -26,6 +26,8 @@ from crosskrylov.reporting.tables.papers import (
     verdict_on,
 )
 from crosskrylov.studies.index import declared_studies
+from crosskrylov.studies.objective_diagnostics import RELATIONS
+from crosskrylov.studies.objective_sampling import sampling_plan
 from crosskrylov.studies.training_objectives import choices
 from tests.conftest import PROJECT
 
@@ -122,6 +124,49 @@ def test_every_measurement_of_objectives_names_what_the_part_of_the_list_makes()
                 assert says["at"]["function_evaluations"] in made[says[where]["sampler"]], paper
 
 
+def test_the_quantised_network_is_one_that_the_part_of_the_list_makes():
+    options = study_options("training_objectives", "list-training.yaml")
+    ((_, says),) = stated("objective_quantised")
+    assert says["at"]["function_evaluations"] == options["function_evaluations"]
+    assert {"model": says["of"]["model"], "weight_bits": 4} in options["quantised"]
+    assert says["over"] == says["of"] | {"weight_bits": 32}  # as trained, which is always there
+
+
+def test_what_states_no_such_number_is_told_and_decides_nothing():
+    table = pd.DataFrame(
+        {
+            "model": "dsm",
+            "weight_bits": [32, 4],
+            "activation_bits": 32,
+            "function_evaluations": 99,
+            "group": 0,
+            "error": [2.0, 3.0],
+        }
+    )
+    row = papers_table({"objective_quantised": table}).set_index("paper").loc["Q-Diffusion"]
+    assert row.measured == pytest.approx(1.5) and row.claimed == "no such number"
+    assert row.verdict == UNDECIDED
+
+
+def test_every_measurement_of_drawn_networks_names_what_the_part_of_the_list_makes():
+    options = study_options("training_objectives", "list-training.yaml")
+    trained = choices(options["models"], options["batch_size"], options["against"])
+    models = {choice.label: choice.model for choice in trained}
+    keys = ("sampled", "sampled_with", "sampled_evaluations", "kappas")
+    plan = sampling_plan(*(options[key] for key in keys), models)
+    counts = {choice.label: plan.counts(choice) for choice in plan.samplers}
+    found = stated("network_samplers", "interpolant_kappa")
+    assert len(found) == 2
+    for paper, says in found:
+        at = says["at"]["function_evaluations"]
+        if says["table"] == "interpolant_kappa":
+            assert len(plan.models) > 1 and at in plan.evaluations
+            continue
+        for where in ("of", "over"):
+            assert says[where]["model"] in plan.models, paper
+            assert at in counts[says[where]["sampler"]], paper
+
+
 def test_every_measurement_of_restorations_names_what_the_part_of_the_list_makes():
     options = study_options("inverse_problems", "list-inverse.yaml")
     methods = {chosen(given, METHODS, "method").label for given in options["methods"]}
@@ -160,6 +205,31 @@ def test_another_table_is_read_by_its_own_columns():
     }
     found = measure(says, table)
     assert found.median == pytest.approx(17 / 6) and found.low < found.median < found.high
+
+
+def test_every_correlation_is_one_that_the_study_of_objectives_takes():
+    found = stated("objective_relations")
+    assert len(found) == 2
+    for _, says in found:
+        for where in ("correlation", "less"):
+            assert where not in says or (says[where]["x"], says[where]["y"]) in RELATIONS
+
+
+def test_correlations_are_read_as_they_stand_and_paired_by_run():
+    rows = [
+        {"seed": seed, "x": x, "y": "gap", "correlation": value}
+        for seed, r, c in ((1, 0.8, -0.2), (2, 0.7, -0.1), (3, 0.9, float("nan")))
+        for x, value in (("residual", r), ("curl", c))
+    ]
+    table = pd.DataFrame(rows)
+    says = {"correlation": {"x": "residual", "y": "gap"}}
+    found = measure(says, table)
+    assert found.median == 0.8 and 0.5 < found.low < 0.6 and found.high == 1
+    assert verdict_on(found, 0) == HOLDS
+    assert verdict_on(measure({"correlation": {"x": "curl", "y": "gap"}}, table), 0) == UNDECIDED
+    assert measure(says | {"less": {"x": "curl", "y": "gap"}}, table).median == pytest.approx(0.9)
+    assert np.isnan(measure({"correlation": {"x": "none", "y": "gap"}}, table).median)
+    assert verdict_on(measure(says, table[table.seed == 1]), 0) == UNDECIDED
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,12 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 from scipy import stats
 
 from crosskrylov.metrics.intervals import median_interval
 from crosskrylov.reporting.figures.style import finding_of
 from crosskrylov.reporting.figures.survival import half_reached, plot_survival, survival
-from crosskrylov.reporting.tables.paired import COLUMNS, Ratios, images_to_decide, paired_table
+from crosskrylov.reporting.tables.paired import COLUMNS, Ratios, paired_table
 from crosskrylov.reporting.tables.paired import ratio_bounds as bounds
 
 
@@ -98,20 +97,6 @@ def test_capped_ratios_never_raise_the_lower_end():
         found = bounds(Ratios(capped, np.where(ratios > cap, np.inf, ratios)))
         assert np.log(found.low) <= np.log(ratios).mean()
         assert np.isnan(found.high) == (ratios > cap).any()
-
-
-def test_images_to_decide_give_the_power_that_was_asked_for():
-    rng = np.random.default_rng(0)
-    logs = rng.normal(size=8)
-    logs += 0.5 - logs.mean()
-    logs = 0.5 + (logs - 0.5) / logs.std(ddof=1)  # an effect of half a standard deviation
-    needed = images_to_decide(logs)
-    assert needed == 34  # Cohen's tables
-    draws = rng.normal(0.5, 1, size=(4000, needed))
-    found = (stats.ttest_1samp(draws, 0, axis=1).pvalue < 0.05).mean()
-    assert found == pytest.approx(0.8, abs=0.03)
-    assert images_to_decide([0.1]) is None and images_to_decide([0.1, 0.1]) is None
-    assert images_to_decide([1.0, -1.0 + 1e-9]) is None
 
 
 def test_stopped_runs_stay_in_the_survival_curve():

@@ -7,10 +7,9 @@ import torch
 
 from crosskrylov.errors import ConfigError
 from crosskrylov.learning.sampling.reference import ExactReference, discretisation_error
+from crosskrylov.studies.sampler_families import FAMILIES, family_of
 from crosskrylov.studies.sampler_orders import (
     BASELINE,
-    FAMILIES,
-    family_of,
     inversion_errors,
     inversion_table,
     ode_samplers,

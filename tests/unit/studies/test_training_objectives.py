@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 
 from crosskrylov.errors import ConfigError
 from crosskrylov.studies.data import StudyData
+from crosskrylov.studies.objective_quantisation import check_quantised, chosen_inputs
 from crosskrylov.studies.training_objectives import (
     choices,
     first_passage,
@@ -30,12 +32,26 @@ SETTINGS = {
     "function_evaluations": 3,
     "few_samplers": ["ddim"],
     "few_evaluations": [2],
+    "quantised": [
+        {"model": "dsm", "weight_bits": 2},
+        {"model": "dsm", "weight_bits": 8},
+        {"model": "dsm", "activation_bits": 8, "calibration": "first"},
+        {"model": "diffuse_vae", "weight_bits": 4, "activation_bits": 8},
+    ],
     "n_samples": 4,
     "frechet_features": "pixels",
     "sigmas": [1.0],
     "n_states": 4,
+    "diagnosed_states": 2,
+    "probes": 2,
+    "gap_samplers": ["heun", "reverse_sde"],
+    "gap_evaluations": 3,
     "repeats": 2,
     "timed_steps": 1,
+    "sampled": ["dsm"],
+    "sampled_with": ["heun"],
+    "sampled_evaluations": [3],
+    "kappas": [0, 1],
 }
 MODELS = [
     "dsm",
@@ -74,6 +90,40 @@ def test_every_training_is_in_every_table_that_it_can_be_in(tables):
     assert (tables["objective_steps"].seconds > 0).all()
 
 
+def test_networks_are_held_against_the_equation_where_their_score_is_known(tables):
+    found = tables["objective_diagnostics"]
+    labels = ["exact", "dsm", "flow_matching", "rectified", "distilled", "mmd"]
+    assert list(dict.fromkeys(found.model)) == labels and set(found.sigma) == {1.0}
+    exact, networks = found[found.model == "exact"], found[found.model != "exact"]
+    assert exact.error.item() < 1e-9 and exact.gauge.item() < 1e-9 and exact.curl.item() < 1e-20
+    assert (networks[["error", "curl", "share"]] > 1e-6).all(axis=None)
+    # only those that a sampler with noise fits have a gap
+    gaps = tables["objective_gap"]
+    assert gaps.model.tolist() == ["exact", "dsm", "flow_matching"]
+    assert (gaps.floor > 0).all() and (gaps.ode_evaluations == 3).all()
+    np.testing.assert_allclose(gaps.excess, gaps.gap - gaps.floor)
+    related = tables["objective_relations"].set_index(["x", "y"]).models
+    assert related["residual", "error"] == 5 and related["residual", "excess"] == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"gap_samplers": ["reverse_sde", "heun"]}, "a sampler that draws no noise on the way and"),
+        ({"sigmas": [1.0, 30.0]}, "sigmas has 30, and the networks' levels reach from"),
+    ],
+)
+def test_what_would_fail_after_the_training_is_said_before(tmp_path, wrong, sentence):
+    from crosskrylov.runtime.files import save_npz
+
+    images = np.zeros((2, 1, 8, 8), dtype=np.float32)
+    save_npz(tmp_path / "images.npz", images=images)
+    data = StudyData(paths={"images": tmp_path / "images.npz"}, seed=3)
+    with pytest.raises(ConfigError, match=sentence):
+        alone = {"quantised": [], "sampled": [], "steps": 10**9}
+        study_training_objectives(data, ["dsm"], **{**SETTINGS, **alone, **wrong})
+
+
 def test_samplers_that_do_not_fit_are_left_out(tables):
     frechet = tables["objective_errors"].query("quantity == 'frechet'")
     by_model = frechet.groupby("model").sampler.agg(set)
@@ -90,6 +140,42 @@ def test_what_was_tuned_on_is_told_beside_the_network_that_it_started_from(table
 def test_a_training_reaches_its_own_last_distance(tables):
     steps = tables["objective_errors"].query("quantity == 'steps_to_reference'").set_index("model")
     assert steps.reached["dsm"] and steps.error["dsm"] <= 3
+
+
+def test_quantised_networks_stand_beside_the_network_as_it_was_trained(tables):
+    table = tables["objective_quantised"]
+    columns = ["model", "weight_bits", "activation_bits", "calibration"]
+    assert table[columns].to_numpy().tolist() == [
+        ["dsm", 32, 32, ""],
+        ["dsm", 2, 32, ""],
+        ["dsm", 8, 32, ""],
+        ["dsm", 32, 8, "first"],
+        ["diffuse_vae", 32, 32, ""],
+        ["diffuse_vae", 4, 8, "every"],
+    ]
+    full = table[(table.weight_bits == 32) & (table.activation_bits == 32)].set_index("model")
+    assert (full.noise_change == 0).all() and (full.error == full.full_error).all()
+    # these are the samples of the other table
+    drawn = tables["objective_errors"].query("quantity == 'frechet' and sampler == 'heun'")
+    assert full.error["dsm"] == drawn.set_index("model").error["dsm"]
+    by_bits = table.query("model == 'dsm' and activation_bits == 32").set_index("weight_bits")
+    assert by_bits.noise_change[2] > 4 * by_bits.noise_change[8] > 0
+    assert (table.groupby("model").full_error.nunique() == 1).all()
+
+
+def test_only_a_trained_network_is_quantised():
+    entries = [{"model": "dms", "weight_bits": 4}]
+    with pytest.raises(ConfigError, match=r"quantised names 'dms', which is not trained.*of dsm"):
+        check_quantised(entries, ["dsm"])
+
+
+def test_calibration_takes_as_many_inputs_from_all_calls_as_from_one():
+    calls = [(torch.full((40, 2), float(k)), torch.full((40,), float(k))) for k in range(5)]
+    images, times = chosen_inputs(calls, "every", 0)
+    assert images.shape == (40, 2) and torch.equal(images[:, 0], times)
+    assert set(times.tolist()) == {0.0, 1.0, 2.0, 3.0, 4.0}
+    assert chosen_inputs(calls, "first", 0)[1].unique().tolist() == [0.0]
+    assert chosen_inputs(calls, "last", 0)[1].unique().tolist() == [4.0]
 
 
 def test_first_passage_is_interpolated_and_bounded():

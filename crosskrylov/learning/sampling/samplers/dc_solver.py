@@ -7,47 +7,7 @@ import torch
 
 from crosskrylov.learning.sampling.model import NoiseModel
 from crosskrylov.learning.sampling.registry import register, require_evaluations, require_option
-from crosskrylov.learning.sampling.steps import sigma_steps, signal_of
-
-
-def unipc_step(
-    y: torch.Tensor,
-    lambdas: np.ndarray,
-    outputs: list[torch.Tensor],
-    target: float,
-    order: int,
-    found: torch.Tensor | None = None,
-) -> torch.Tensor:
-    """Return one step of UniPC (bh2, image form) in y: predictor, or corrector with ``found``.
-
-    Parameters
-    ----------
-    y : tensor, shape (B, C, H, W)
-        State at ``lambdas[-1]``.
-    lambdas : ndarray
-        -log sigma of the last outputs, oldest first.
-    outputs : list of tensor
-        Predicted images there.
-    target : float
-        lambda to go to.
-    order : int
-        1 or 2.
-    found : tensor, optional
-        Predicted image at the target.
-    """
-    h = target - lambdas[-1]
-    shrink = np.expm1(-h)
-    new = np.exp(-h) * y - shrink * outputs[-1]
-    if order == 2:
-        back = (lambdas[-2] - lambdas[-1]) / h
-        slope = (outputs[-2] - outputs[-1]) / back
-        if found is None:
-            return new - shrink * 0.5 * slope
-        first = shrink / -h - 1
-        second = first / -h - 0.5
-        weights = np.linalg.solve([[1, 1], [back, 1]], [first / shrink, 2 * second / shrink])
-        return new - shrink * (weights[0] * slope + weights[1] * (found - outputs[-1]))
-    return new if found is None else new - shrink * 0.5 * (found - outputs[-1])
+from crosskrylov.learning.sampling.steps import sigma_steps, signal_of, unipc_step
 
 
 def compensated(places: list[float], outputs: list[torch.Tensor], ratio) -> torch.Tensor:

@@ -14,7 +14,7 @@ from crosskrylov.reporting.figures.layout import (
     outside_legend,
 )
 from crosskrylov.reporting.figures.register import register
-from crosskrylov.reporting.figures.style import figure_style, palette_for, readable
+from crosskrylov.reporting.figures.style import figure_style, line_styles, readable
 
 #: Methods that evaluate no network, drawn as lines across; see `study_inverse_problems`.
 _ACROSS = {"exact_sample": "--", "pseudo_inverse": ":"}
@@ -32,7 +32,7 @@ def plot_inverse_problems(table: pd.DataFrame) -> plt.Figure:
     table = _over_runs(table, keys, "posterior_error")
     operators, noises = list(dict.fromkeys(table.operator)), sorted(set(table.noise))
     drawn = [name for name in dict.fromkeys(table.method) if name not in _ACROSS]
-    colours = palette_for(drawn)
+    styles = line_styles(drawn)
     with figure_style():
         figure, axes = grid(len(operators), len(noises), height=2.2, sharex=True)
         for of_row, operator in zip(axes, operators):
@@ -40,11 +40,11 @@ def plot_inverse_problems(table: pd.DataFrame) -> plt.Figure:
                 chosen = table[(table.operator == operator) & (table.noise == noise)]
                 for method in drawn:
                     line = chosen[chosen.method == method].sort_values("function_evaluations")
-                    _line(axis, line, "function_evaluations", "posterior_error", colours[method])
+                    _line(axis, line, "function_evaluations", "posterior_error", styles[method])
                     axis.get_lines()[-1].set_label(readable(method))
                 _lines_across(axis, chosen)
                 left = chosen.effective_images.iloc[0]
-                title = f"{readable(operator)}, noise {noise:g}: {left:.1f} images left"
+                title = f"{readable(operator)}\nnoise {noise:g}, {left:.1f} images left"
                 axis.set(xscale="log", yscale="log", title=title)
             of_row[0].set_ylabel("RMS from posterior mean")
         for axis in axes[-1]:
@@ -73,14 +73,13 @@ def plot_inverse_residuals(table: pd.DataFrame) -> plt.Figure:
     table = table[(table.sigma == sigma) & largest]
     table = _over_runs(table, ["operator", "system", "iteration"], "residual")
     systems = [name for name in _SYSTEMS if (table.system == name).any()]
-    colours = palette_for(table.operator)
+    styles = line_styles(table.operator)
     with figure_style():
         figure, axes = grid(1, len(systems), height=2.8, sharey=True)
         for axis, system in zip(axes[0], systems):
             for operator, line in table[table.system == system].groupby("operator", sort=False):
-                _line(
-                    axis, line.sort_values("iteration"), "iteration", "residual", colours[operator]
-                )
+                line = line.sort_values("iteration")
+                _line(axis, line, "iteration", "residual", styles[operator])
                 axis.get_lines()[-1].set_label(readable(operator))
             axis.set(yscale="log", xlabel="iteration", title=_SYSTEMS[system])
         axes[0][0].set_ylabel("relative residual")
@@ -91,11 +90,12 @@ def plot_inverse_residuals(table: pd.DataFrame) -> plt.Figure:
     return figure
 
 
-def _line(axis, line: pd.DataFrame, x: str, y: str, colour: str) -> None:
+def _line(axis, line: pd.DataFrame, x: str, y: str, style: dict) -> None:
     line = line[np.isfinite(line[y]) & (line[y] > 0)]
     reach = np.stack([line[y] - line.low, line.high - line[y]])
-    axis.errorbar(line[x], line[y], np.nan_to_num(reach), fmt="none", ecolor=colour, **_BARS)
-    axis.plot(line[x], line[y], "o-", color=colour, ms=3, lw=1.2)
+    bars = {"fmt": "none", "ecolor": style["color"], **_BARS}
+    axis.errorbar(line[x], line[y], np.nan_to_num(reach), **bars)
+    axis.plot(line[x], line[y], ms=3, lw=1.2, **style)
 
 
 def _over_runs(table: pd.DataFrame, keys: list[str], value: str) -> pd.DataFrame:

@@ -17,6 +17,8 @@ from crosskrylov.reporting.figures.register import register
 from crosskrylov.reporting.figures.style import figure_style, palette_for, readable
 
 _MARKS = "osD^v"
+#: The control among the networks of the diagnostics.
+_EXACT = "exact"
 
 
 @register("objective_curves", question="samples")
@@ -94,6 +96,59 @@ def plot_objective_samplers(table: pd.DataFrame) -> plt.Figure:
             f"{described_sets(table)}. {made} network evaluations a sample.",
         )
     return figure
+
+
+@register("objective_residuals", question="samples")
+def plot_objective_residuals(table: pd.DataFrame) -> plt.Figure:
+    """Fokker-Planck residual against score error: by noise level, and in the mean over levels."""
+    networks = table[table.model != _EXACT]
+    of_level = networks.groupby(["sigma", "model"], sort=False)[["error", "residual"]].median()
+    means = _means_over_levels(networks).groupby("model", sort=False).median()
+    levels = sorted(networks.sigma.unique())
+    shades = plt.get_cmap("viridis")(np.linspace(0.05, 0.92, len(levels)))
+    colours = list(palette_for(map(str, range(7))).values())
+    with figure_style():
+        figure, axes = grid(1, 2, height=3.0)
+        left, right = axes[0]
+        for sigma, shade in zip(levels, shades, strict=True):
+            marks = of_level.loc[sigma]
+            left.plot(marks.error, marks.residual, "o", color=shade, ms=3.5, label=f"{sigma:g}")
+        left.legend(title="noise level", fontsize="x-small", title_fontsize="x-small")
+        for k, (model, row) in enumerate(means.iterrows()):
+            right.plot(row.error, row.residual, _MARKS[k // 7 % len(_MARKS)], color=colours[k % 7],
+                       ms=5, label=readable(model))  # fmt: skip
+        left.set_title("a mark per network and noise level")
+        right.set_title("means over the noise levels")
+        for axis in (left, right):
+            axis.set(xscale="log", yscale="log", xlabel="RMS error of the noise")
+        left.set_ylabel("Fokker-Planck residual, σ³|R|/√D")
+        outside_legend(figure, right, columns=4)
+        control = table[table.model == _EXACT].residual
+        zero = f" The exact model has {control.max():.1g} at most." if len(control) else ""
+        headline(figure, residuals_finding(table), f"{described_sets(table)}.{zero}")
+    return figure
+
+
+def _means_over_levels(table: pd.DataFrame) -> pd.DataFrame:
+    """Return error and residual by run and model, means over the noise levels."""
+    runs = [name for name in ("dataset", "image_size", "seed") if name in table]
+    return table.groupby([*runs, "model"], sort=False)[["error", "residual"]].mean()
+
+
+def residuals_finding(table: pd.DataFrame) -> str:
+    """Return how residual and score error are ordered over the networks, and who leaves most."""
+    means = _means_over_levels(table[table.model != _EXACT])
+    runs = [name for name in means.index.names if name != "model"]
+    middle = means.residual.groupby("model", sort=False).median().sort_values()
+    most = f"{readable(middle.index[-1])} leaves the largest Fokker-Planck residual"
+    ranks = [run.error.corr(run.residual, method="spearman") for _, run in means.groupby(runs)]
+    ranks = [rank for rank in ranks if np.isfinite(rank)]
+    if len(middle) < 3 or not ranks:
+        return most
+    return (
+        f"{most}; over {len(middle)} networks residual and score error have a rank correlation of "
+        f"{np.median(ranks):.2f}"
+    )
 
 
 def _lines(axis, table: pd.DataFrame, x: str, y: str) -> None:
