@@ -111,3 +111,27 @@ def wasserstein_distance(points, reference) -> float:
         )
     squares = cdist(x, y, "sqeuclidean")
     return float(np.sqrt(squares[optimize.linear_sum_assignment(squares)].mean()))
+
+
+def energy_distance(points, reference) -> float:
+    """Return the energy distance between the laws of two sets of points, without bias.
+
+    2 E|x - y| - E|x - x'| - E|y - y'| (Székely and Rizzo 2013), with means over different points
+    of a set: of samples of one law the expectation is zero, and single values may be negative.
+
+    Parameters
+    ----------
+    points, reference : array_like, shapes (N, D) and (M, D)
+        Memory grows like N M.
+
+    Raises
+    ------
+    ShapeError, DataError
+        If a set has fewer than two points, they are not finite, or differ in dimension.
+    """
+    x, y = _check(points, reference, 2, "An energy distance")
+
+    def within(z):
+        return cdist(z, z).sum() / (len(z) * (len(z) - 1))
+
+    return float(2 * cdist(x, y).mean() - within(x) - within(y))

@@ -22,7 +22,7 @@ from crosskrylov.learning.plane_potential import (
     score_of,
     train_potential,
 )
-from crosskrylov.metrics.distances import wasserstein_distance
+from crosskrylov.metrics.distances import energy_distance, wasserstein_distance
 from crosskrylov.studies.register import register
 
 #: The name of the exact model among the networks.
@@ -49,7 +49,8 @@ def gap_rows(
     Returns
     -------
     list of dict
-        group, samples (of each set), gap, floor, ode_data, sde_data, and the shares ode_outside and
+        group, samples (of each set), gap, floor, ode_data, sde_data, of the first two the energy
+        distances energy_gap and energy_floor as well, and the shares ode_outside and
         sde_outside of samples outside the truncation, which are left out of the distances; these
         are NaN where less than half of a set is inside.
     """
@@ -80,6 +81,10 @@ def gap_rows(
                 **{
                     name: wasserstein_distance(*pair) if enough else float("nan")
                     for name, pair in pairs.items()
+                },
+                **{
+                    f"energy_{name}": energy_distance(*pairs[name]) if enough else float("nan")
+                    for name in ("gap", "floor")
                 },
                 "ode_outside": 1 - len(kept[0]) / count,
                 "sde_outside": 1 - len(kept[1]) / count,
@@ -196,8 +201,9 @@ def potential_tables(
         "score matching plus a weight times their squared Fokker-Planck residual (docs/method.md, "
         "33), as in arXiv:2311.15996 with the steps, batch sizes and times of the configuration: "
         "2-Wasserstein distances by optimal assignment, of ODE from SDE samples (gap), of two sets "
-        "of SDE samples (floor), and of either from the data. Samples outside the square of "
-        "half-side studies.potential_gap.truncation count as outside and are left out, as "
+        "of SDE samples (floor), and of either from the data; energy_gap and energy_floor are "
+        "energy distances, whose expectation is zero for equal laws. Samples outside the square "
+        "of half-side studies.potential_gap.truncation count as outside and are left out, as "
         "published; no distance is given where less than half of a set is inside. "
         "residual: RMS of sigma^2 R over noised points, mean of squares over the times of "
         "potential_errors; "

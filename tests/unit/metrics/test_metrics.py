@@ -11,7 +11,12 @@ from crosskrylov.errors import ConfigError, DataError, ShapeError
 from crosskrylov.experiments.quality import mean_score_errors
 from crosskrylov.learning.sampling.exact_model import ExactNetwork
 from crosskrylov.learning.schedule import NoiseLevels
-from crosskrylov.metrics.distances import frechet_distance, kernel_distance, wasserstein_distance
+from crosskrylov.metrics.distances import (
+    energy_distance,
+    frechet_distance,
+    kernel_distance,
+    wasserstein_distance,
+)
 from crosskrylov.metrics.features import extract_features
 from crosskrylov.metrics.neighbours import nearest_training_images
 from crosskrylov.metrics.score_error import score_matching_error, sigma_grid
@@ -293,3 +298,17 @@ def test_wasserstein_distance_is_the_best_assignment_and_of_equal_sets_zero():
         wasserstein_distance(x, x[:2])
     with pytest.raises(DataError, match="NaN"):
         wasserstein_distance(x, x * np.nan)
+
+
+def test_energy_distance_is_known_on_a_line_and_zero_on_average_for_equal_laws():
+    # E|x - y| = 3, inside either set 1
+    assert energy_distance([[0.0], [1.0]], [[3.0], [4.0]]) == pytest.approx(2 * 3 - 1 - 1)
+    rng = np.random.default_rng(0)
+    same = [energy_distance(rng.normal(size=(60, 2)), rng.normal(size=(50, 2))) for _ in range(200)]
+    assert abs(np.mean(same)) < 4 * np.std(same) / np.sqrt(len(same)) and min(same) < 0
+    apart = [
+        energy_distance(rng.normal(size=(60, 2)), 0.5 + rng.normal(size=(50, 2))) for _ in range(20)
+    ]
+    assert min(apart) > np.mean(same) + 3 * np.std(same) / np.sqrt(len(same))
+    with pytest.raises(DataError, match="at least 2"):
+        energy_distance([[0.0]], [[1.0], [2.0]])
