@@ -70,7 +70,7 @@ def run_snakemake(*arguments, cwd, cores=2, check=True) -> subprocess.CompletedP
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=600,
+        timeout=1800,  # a guard against hanging; workers share the cores
     )
     if check and done.returncode != 0:
         lines = done.stdout.splitlines()
