@@ -82,7 +82,7 @@ def test_a_graphics_processor_is_asked_for_and_granted(run, undisturbed):
 
 def test_many_tiny_jobs_are_a_few_submissions(run):
     """Parts of one image each, many of them to a submission."""
-    parts, together = 45, 15
+    parts, together = 30, 10
     run.start(
         *("--groups", "precompute_scores=parts", "--group-components", f"parts={together}"),
         *("--set-resources", "precompute_scores:in_turn=1"),
