@@ -130,6 +130,14 @@ def test_deaths_and_stragglers_change_nothing_but_the_time(run, tmp_path):
 # --- faults -------------------------------------------------------------------------------------
 
 
+def content(file: Path) -> str:
+    """Return what is in a file; nothing where a job has just removed it, to start anew."""
+    try:
+        return file.read_text(errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
 def kept_chunks(run) -> dict[str, int]:
     """Return the complete chunks that the first part keeps, and when each was written."""
     return {
@@ -156,7 +164,7 @@ def first_part(run, newest):
 def script_of(run, part="1-of-3"):
     """Return the process that computes a part."""
     for file in (run.folder / ".snakemake" / "at-work").rglob("[0-9]*"):
-        if part in file.read_text():
+        if part in content(file):
             return int(file.name)
     return None
 
@@ -193,7 +201,8 @@ def until_another_waits(run):
     os.kill(script, signal.SIGSTOP)
     try:
         yield
-        run.wait_for(lambda: "waiting for it" in (run.folder / LOG).read_text(), "job that waits")
+        log = run.folder / LOG
+        run.wait_for(lambda: "waiting for it" in content(log), "job that waits")
     finally:
         os.kill(script, signal.SIGCONT)
 
