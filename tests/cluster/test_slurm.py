@@ -71,7 +71,7 @@ def test_parts_run_on_several_nodes(run, undisturbed):
 def test_a_graphics_processor_is_asked_for_and_granted(run, undisturbed):
     """Only the last node has one, so that all parts come to it, one after the other."""
     newest = run.cluster.newest()
-    run.start("--set-resources", "precompute_scores:gpu=1", *ENGINE).finish()
+    run.start(*ENGINE, "--set-resources", "precompute_scores:gpu=1").finish()
     parts = run.cluster.of_rule("precompute_scores", after=newest)
     assert [job["NodeList"] for job in parts.values()] == [f"n{NODES}"] * 3
     assert all("gres:gpu" in job["TresPerJob"] for job in parts.values())
@@ -84,10 +84,10 @@ def test_many_tiny_jobs_are_a_few_submissions(run):
     """Parts of one image each, many of them to a submission."""
     parts, together = 30, 10
     run.start(
+        *(*ENGINE, "tests/cluster/tiny.yaml"),
         *("--groups", "precompute_scores=parts", "--group-components", f"parts={together}"),
         *("--set-resources", "precompute_scores:in_turn=1"),
         *("--set-scatter", f"engine={parts}"),
-        *(*ENGINE, "tests/cluster/tiny.yaml"),
     ).finish()
     ran = len(list(run.folder.glob("results/benchmarks/toy/seed7/precompute_*.tsv")))
     assert ran == parts
@@ -261,8 +261,8 @@ def test_after_a_fault_the_files_are_those_of_an_undisturbed_run(run, undisturbe
 
 def test_a_job_over_its_memory_is_tried_again_with_more(run, undisturbed):
     newest = run.cluster.newest()
-    asked = "precompute_scores:mem_mb='60 if attempt == 1 else 2000'"
-    run.start("--set-resources", asked, *ENGINE).finish()
+    asked = "precompute_scores:mem_mb=60 if attempt == 1 else 2000"
+    run.start(*ENGINE, "--set-resources", asked).finish()
     parts = run.cluster.of_rule("precompute_scores", after=newest)
     assert len(parts) == 6
     assert sum(job["JobState"] == "COMPLETED" for job in parts.values()) == 3
