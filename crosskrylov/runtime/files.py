@@ -17,8 +17,8 @@ import time
 import uuid
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +42,19 @@ _DISK_FULL_TEXT = re.compile(r"No space left on device|\d+ requested and \d+ wri
 #: Name of the file inside a folder that `locked` holds.
 LOCK = ".lock"
 
+#: Seconds between two looks whether a folder is free.
+_PAUSE = 1.0
+
 #: In the names of temporary files: on a shared disk, process numbers mean nothing without it.
 HOST = platform.node().replace(os.sep, "-") or "host"
+
+
+class _HeldError(DataError):
+    """Somebody else holds a folder."""
+
+    def __init__(self, folder: Path, holder: str):
+        self.said = f"{printable(folder)} is being written by {holder}"
+        super().__init__(f"{self.said}: wait for it, or choose another folder.")
 
 
 def printable(name: str | os.PathLike) -> str:
@@ -87,6 +98,42 @@ def locked(folder: str | os.PathLike) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextmanager
+def locked_in_turn(folder: str | os.PathLike, tell: Callable[[str], None]) -> Iterator[None]:
+    """Hold ``folder``, made if missing, as `locked` does, but wait for whoever holds it.
+
+    Its last holder may remove it, after it let go of it.
+
+    Parameters
+    ----------
+    folder : path-like
+    tell : callable
+        Called with a sentence that names the holder, once, if there is one.
+
+    Raises
+    ------
+    DataError
+        If the folder cannot be written to.
+    """
+    told = False
+    with ExitStack() as held:
+        while True:
+            with _explaining(Path(folder)):
+                Path(folder).mkdir(parents=True, exist_ok=True)
+            try:
+                held.enter_context(locked(folder))
+                break
+            except _HeldError as error:
+                if not told:
+                    tell(f"{error.said}: waiting for it.")
+                    told = True
+                time.sleep(_PAUSE)
+            except DataError as error:
+                if not isinstance(error.__cause__, FileNotFoundError):  # removed since we made it
+                    raise
+        yield
+
+
 def _is_still(descriptor: int, file: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(descriptor), file.stat())
@@ -100,11 +147,7 @@ def _lock(descriptor: int, folder: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = _holder(descriptor)
-        raise DataError(
-            f"{printable(folder)} is being written by {holder}: wait for it, or choose another "
-            "folder."
-        ) from None
+        raise _HeldError(folder, _holder(descriptor)) from None
     except OSError as error:
         if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
             raise

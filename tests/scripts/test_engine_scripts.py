@@ -1,13 +1,15 @@
 """The scripts of the engine's rules: parts, gathering, the table."""
 
 import runpy
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from crosskrylov.runtime.files import read_json, read_tsv, save_npz, write_json
+from crosskrylov.runtime.files import locked_in_turn, read_json, read_tsv, save_npz, write_json
 from crosskrylov.scores.store import ScoreStore
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
@@ -81,11 +83,13 @@ def test_the_table_says_which_engine_ran(summary):
     assert 0 < table.loc[0, "max_relative_residual"] <= 1e-8
 
 
-def test_chunks_of_other_code_or_settings_are_made_again(tmp_path):
+@pytest.fixture
+def compute(tmp_path):
+    """Make the scores of four images in one part, as a job does; return them."""
     save_npz(tmp_path / "images.npz", images=np.random.default_rng(1).random((4, 1, 8, 8)))
     (tmp_path / "module.py").write_text("")
 
-    def compute(name, time_steps):
+    def compute(name, time_steps=10):
         params = {
             "state": tmp_path / "state",
             "equation": {**EQUATION, "time_steps": time_steps},
@@ -105,6 +109,42 @@ def test_chunks_of_other_code_or_settings_are_made_again(tmp_path):
         assert not (tmp_path / "state").exists()
         return ScoreStore.open(tmp_path / name)
 
+    return compute
+
+
+def mark(store):
+    """Write into the first chunk's record what tells it from one that is made anew."""
+    record = store.record_path(0)
+    write_json(record, {**read_json(record), "seconds": 1234.5})
+
+
+def was_kept(store):
+    return store.record(0)["seconds"] == 1234.5
+
+
+@pytest.mark.parametrize("code", ["the same", "other"])
+def test_a_part_that_another_job_still_makes_is_waited_for_and_taken(tmp_path, compute, code):
+    finished = compute("of the other job")
+    expected = finished[:]
+    mark(finished)
+    if code == "other":
+        (tmp_path / "module.py").write_text("value = 1\n")
+    log = tmp_path / "precompute_scores.log"
+    log.unlink()
+    with ThreadPoolExecutor(1) as pool:
+        with locked_in_turn(tmp_path / "state", pytest.fail):
+            second = pool.submit(compute, "scores")
+            while not (log.is_file() and "waiting for it" in log.read_text()):
+                assert not second.done()
+                time.sleep(0.05)
+            finished.path.rename(tmp_path / "scores")
+        store = second.result(timeout=60)
+    assert was_kept(store) == (code == "the same")
+    assert store.damaged() == []
+    np.testing.assert_array_equal(store[:], expected)
+
+
+def test_chunks_of_other_code_or_settings_are_made_again(tmp_path, compute):
     def interrupt(store):
         """Leave the store where a job that ended before its second chunk would have left it."""
         digest = runpy.run_path(str(SCRIPTS / "precompute_scores.py"))["_code_digest"]
@@ -112,11 +152,7 @@ def test_chunks_of_other_code_or_settings_are_made_again(tmp_path):
         state.parent.mkdir()
         store.path.rename(state)
         (state / "chunk-00001.json").unlink()
-        record = state / "chunk-00000.json"
-        write_json(record, {**read_json(record), "seconds": 1234.5})
-
-    def was_kept(store):
-        return store.record(0)["seconds"] == 1234.5
+        mark(ScoreStore.open(state))
 
     store = compute("first", 10)
     expected = store[:]

@@ -3,11 +3,14 @@
 import errno
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -338,6 +341,54 @@ def test_one_of_many_threads_holds_a_lock_at_a_time(tmp_path):
         list(pool.map(work, range(4)))
     assert max(most) == 1
     assert len(most) + len(refused) == 200
+
+
+def test_who_waits_for_a_folder_is_told_for_whom_once_and_has_it_next(tmp_path, monkeypatch):
+    """The holder removes the folder when it has let go of it, as the first of two jobs does."""
+    monkeypatch.setattr(files, "_PAUSE", 0.01)
+    folder, told, order = tmp_path / "state", [], []
+
+    def second():
+        with files.locked_in_turn(folder, told.append):
+            order.append("second")
+
+    with files.locked_in_turn(folder, told.append):
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        while not told:
+            time.sleep(0.01)
+        time.sleep(0.1)  # several looks
+        order.append("first")
+    with suppress(OSError):
+        folder.rmdir()
+    waiting.join()
+    assert order == ["first", "second"]
+    (sentence,) = told
+    assert re.search(
+        rf"state is being written by process {os.getpid()} on .*: waiting for it\.$", sentence
+    )
+    assert folder_listing(folder) == []
+
+
+def test_a_folder_removed_just_before_its_lock_is_made_again(tmp_path, monkeypatch):
+    once, opened = [tmp_path / "state"], os.open
+
+    def removed_first(path, *arguments):
+        if once:
+            once.pop().rmdir()
+        return opened(path, *arguments)
+
+    monkeypatch.setattr(files.os, "open", removed_first)
+    with files.locked_in_turn(tmp_path / "state", pytest.fail):
+        assert folder_listing(tmp_path / "state") == [".lock"]
+    assert not once
+
+
+def test_who_waits_for_a_folder_does_not_wait_for_permission(tmp_path):
+    (tmp_path / "state").write_text("a file")
+    with pytest.raises(DataError, match=r"Cannot write .*state: File exists"):
+        with files.locked_in_turn(tmp_path / "state", pytest.fail):
+            pass
 
 
 def test_a_folder_that_cannot_hold_a_lock_gives_a_sentence(tmp_path):
