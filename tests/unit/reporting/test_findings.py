@@ -635,6 +635,7 @@ CASES = {
         ),
         (gaps_by_weight(a=(0.2, 0.5, 0.7), b=(0.2, 0.5, 0.6)), "are further apart than with"),
         (gaps_by_weight(a=(0.2, 0.5, 0.7), b=(0.2, 0.5, 0.4)), "are not told apart from those"),
+        (gaps_by_weight(a=(0.2, 0.7, 0.5)), "are not told apart from those"),
         (gaps_by_weight(a=(0.2, None, 0.7)), "with weight 10 are 0.7 apart, those of the exact"),
         (gaps_by_weight(a=(0.2, None, None)), "Too few samples of the networks end inside"),
     ),
