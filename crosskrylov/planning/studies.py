@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from crosskrylov.errors import ConfigError
-from crosskrylov.learning.objectives.index import model_entry
+from crosskrylov.learning.objectives.index import Model, model_entry
 from crosskrylov.learning.sampling.registry import sampler_names
 from crosskrylov.planning.dependencies import FOLDER
 from crosskrylov.planning.runs import expand_runs, run_labels, runs
@@ -200,6 +200,8 @@ def _inputs(config: Mapping, study: Study) -> dict[str, Any]:
         pattern = inputs["trajectories"]
         names = study_solvers(config, "trajectory")
         inputs["trajectories"] = [pattern.replace("{solver}", name) for name in names]
+    if any(model.scores for model in _objectives(config, study)):
+        inputs["embedded"] = f"{_RUN}/{FILES['embedded']}"
     if study.reads:
         inputs["reads"] = partial(_tables_read, config, study)
     return inputs
@@ -265,8 +267,8 @@ def _solver_entries(config: Mapping, study: Study, wildcards: Any) -> list[Mappi
 def _files(config: Mapping, study: Study, wildcards: Any) -> list[Path]:
     readers = [module_file(READERS[need]) for need in study.needs if need in READERS]
     solvers = solver_files(_solver_entries(config, study, wildcards))
-    samplers, objectives = _sampler_files(config, study), _objective_files(config, study)
-    return [study.file, *readers, *solvers, *samplers, *objectives]
+    objectives = sorted({model.file for model in _objectives(config, study)})
+    return [study.file, *readers, *solvers, *_sampler_files(config, study), *objectives]
 
 
 def _sampler_files(config: Mapping, study: Study) -> list[Path]:
@@ -277,13 +279,13 @@ def _sampler_files(config: Mapping, study: Study) -> list[Path]:
     )
 
 
-def _objective_files(config: Mapping, study: Study) -> list[Path]:
-    """Return the modules of the training objectives that a study's section lists."""
+def _objectives(config: Mapping, study: Study) -> list[Model]:
+    """Return the training objectives that a study's section lists."""
     key = study.objectives_from
     listed = section(config, study.name).get(key) if key else ()
     names = {given if isinstance(given, str) else given["model"] for given in listed}
     place = f"studies.{study.name}.{key}"
-    return sorted({model_entry(name, "study", place).file for name in names})
+    return [model_entry(name, "study", place) for name in sorted(names)]
 
 
 def _solver(config: Mapping, wildcards: Any) -> dict[str, Any]:

@@ -76,6 +76,11 @@ class StudyData:
         files = self._path("trajectories")
         return {Path(file).stem: load_npz(file)["log_density"] for file in files}
 
+    @cached_property
+    def embedded(self) -> np.ndarray:
+        """Embedded images, shape (N, S, C, H, W), in [0, 1]."""
+        return load_npz(self._path("embedded"))["embedded"]
+
     @property
     def baseline(self) -> str | None:
         """Name of the published baseline among the trajectories, None without one."""

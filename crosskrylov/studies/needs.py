@@ -8,6 +8,7 @@ FILES = {
     "bank": "systems.npz",
     "exact": "exact_scores.npz",
     "trajectories": "trajectories/{solver}.npz",
+    "embedded": "embedded.npz",
 }
 
 #: Sections of the configuration.

@@ -56,7 +56,8 @@ def register(
     samplers_from : sequence of str
         Keys of its section that list samplers, null for all of them: their modules re-run it.
     objectives_from : str, optional
-        Key of its section that lists training objectives, names or mappings with ``model``.
+        Key of its section that lists training objectives, names or mappings with ``model``;
+        ``data`` offers ``embedded`` (embedded images) where one of them needs scores.
     per : {"solver"}, optional
         One job per solver of the key ``solvers`` of its section, null for all that are configured.
     join : str, optional

@@ -134,11 +134,6 @@ def choices(models: Sequence[str | Mapping], batch_size: int, against: str) -> l
     for given in models:
         entry = {"model": given} if isinstance(given, str) else given
         model = model_entry(entry["model"], "study", key)
-        if model.scores:
-            raise ConfigError(
-                f"{key} names {model.name!r}, which needs pre-computed scores: it belongs in "
-                "training.budget.models."
-            )
         label = entry.get("name", model.name)
         known = [choice.label for choice in found]
         if label in known:
@@ -175,10 +170,19 @@ class Trainings:
         Of the weights, the batches, the samples and the noised images; the same for all.
     settings : mapping
         The study's section.
+    embedded : ndarray, shape (N, S, C, H, W), optional
+        Embedded images in [0, 1], for objectives that need scores.
     """
 
-    def __init__(self, images: np.ndarray, seed: int, settings: Mapping[str, Any]):
+    def __init__(
+        self,
+        images: np.ndarray,
+        seed: int,
+        settings: Mapping[str, Any],
+        embedded: np.ndarray | None = None,
+    ):
         self.images = torch.as_tensor(images).float()
+        self.embedded = None if embedded is None else torch.as_tensor(embedded).float()
         self.seed = seed
         self.settings = settings
         self.levels = {
@@ -235,7 +239,7 @@ class Trainings:
         return Setting(
             images=self.images,
             times=torch.zeros(0),
-            embedded=None,
+            embedded=self.embedded,
             levels=self.levels[schedule(choice)],
             batch_size=choice.batch_size,
             noise=0.0,
@@ -337,7 +341,8 @@ class Trainings:
         """Return the error of the predicted noise against the exact one, by level.
 
         The exact one is that of the noised images, or of the objective's own noise where it is not
-        Gaussian; a network with a condition has none.
+        Gaussian; a network with a condition has none.  Of one that was trained on embedded images
+        the error against the exact noise of these stands beside.
         """
         if run.choice.model.condition:
             return []
@@ -354,7 +359,7 @@ class Trainings:
                     index = torch.randint(len(data), (len(y),), generator=generator)
                     y = data[index] + sigma * run.objective.noise(data[index], generator)
                     exact = own(y, sigma)
-                gap = (model.at_sigma(y, sigma) - exact).square().mean()
+                error = float((model.at_sigma(y, sigma) - exact).square().mean().sqrt())
                 rows.append(
                     {
                         "model": run.choice.label,
@@ -362,10 +367,21 @@ class Trainings:
                         "own_noise": own is not None,
                         "sigma": sigma,
                         "group": 0,
-                        "error": float(gap.sqrt()),
+                        "error": error,
+                        "own_error": self._own_error(run, model, sigma, error),
                     }
                 )
         return rows
+
+    def _own_error(self, run: Trained, model: NoiseModel, sigma: float, error: float) -> float:
+        """Return the error against the law that a network was trained on."""
+        images = trained_on(run.objective, sigma)
+        if images is None:
+            return error
+        generator = torch.Generator().manual_seed(self.seed + _NOISING)
+        y = noised(images, sigma, self.settings["n_states"], generator)
+        exact = mixture_noise(y, images, torch.ones(1), torch.full((1,), sigma))
+        return float((model.at_sigma(y, sigma) - exact).square().mean().sqrt())
 
     def diagnosed(self, run: Trained) -> list[dict]:
         """Return what a trained network leaves of the equation of a score, by noise level."""
@@ -465,6 +481,20 @@ def run_levels(run: Trained) -> NoiseLevels:
     return run.objective.levels
 
 
+def trained_on(objective: Objective, sigma: float) -> torch.Tensor | None:
+    """Return the embedded images (N, C, H, W) that an objective noises at a level, in [-1, 1].
+
+    None for an objective that noises the images themselves.  Levels are those of `LevelObjective`:
+    level t of T noises embedded step floor(t S / T).
+    """
+    embedded = getattr(objective, "embedded", None)
+    if embedded is None:
+        return None
+    sigmas = torch.as_tensor(objective.levels.sigmas)
+    t = int((sigmas.log() - math.log(sigma)).abs().argmin())
+    return embedded[:, t * embedded.shape[1] // len(sigmas)]
+
+
 def first_passage(curve: Sequence[tuple[int, float]], target: float) -> tuple[float, bool]:
     """Return the steps after which a curve first reaches a value, and whether it does.
 
@@ -503,7 +533,9 @@ def first_passage(curve: Sequence[tuple[int, float]], target: float) -> tuple[fl
         "first step; those of a network that training started from are not counted.",
         "objective_scores": "RMS error of the predicted noise against the exact one of the noised "
         "images, by noise level; where own_noise is true, of states and the exact noise of a law "
-        "that is not Gaussian (PFGM++), which no other row shares.",
+        "that is not Gaussian (PFGM++), which no other row shares. own_error is the error against "
+        "the exact noise of what the network was trained on, which for score embedding are the "
+        "transported images.",
         "objective_steps": "Seconds of an optimiser step of every objective, taken in turns.",
         "objective_diagnostics": "What trained networks leave of the equation that a score "
         "satisfies, by noise level: Fokker-Planck residual (docs/method.md, 29t), antisymmetric "
@@ -643,7 +675,8 @@ def study_training_objectives(
     trained = {choice.label: choice.model for choice in chosen}
     plan = sampling_plan(sampled, sampled_with, sampled_evaluations, kappas, trained)
     with pinned_threads(data.n_threads):
-        trainings = Trainings(data.images, data.seed, settings)
+        embedded = data.embedded if any(choice.model.scores for choice in chosen) else None
+        trainings = Trainings(data.images, data.seed, settings, embedded)
         used = {"geometric", *(schedule(choice) for choice in chosen)}
         check(settings, [trainings.levels[name] for name in sorted(used)])
         runs = [trainings.train(choice) for choice in chosen]

@@ -237,3 +237,15 @@ def test_a_study_that_needs_only_the_random_seeds_runs_once_with_all_of_them():
     rule = rules(configured({"potential_gap": {}}, random_seeds=[3, 4]))["study_potential_gap"]
     assert rule.run == "" and rule.params["random_seeds"] == [3, 4]
     assert rule.tables[0] == "results/tables/potential_gap.tsv"
+
+
+def test_a_study_of_objectives_has_embedded_images_where_one_needs_scores():
+    def inputs(*models):
+        settings = {"image_sets": ["a"], "models": list(models)}
+        return rules(configured({"training_objectives": settings}))[
+            "study_training_objectives"
+        ].inputs
+
+    assert "embedded" not in inputs("dsm", "immiscible")
+    found = inputs("dsm", {"model": "score_embedding", "name": "ours"})
+    assert found["embedded"] == "results/{images}/seed{seed}/embedded.npz"

@@ -5,12 +5,15 @@ import pytest
 import torch
 
 from crosskrylov.errors import ConfigError
+from crosskrylov.learning.objectives.levels import LevelObjective
+from crosskrylov.learning.schedule import NoiseLevels
 from crosskrylov.studies.data import StudyData
 from crosskrylov.studies.objective_quantisation import check_quantised, chosen_inputs
 from crosskrylov.studies.training_objectives import (
     choices,
     first_passage,
     study_training_objectives,
+    trained_on,
 )
 
 SETTINGS = {
@@ -61,6 +64,7 @@ MODELS = [
     {"model": "distilled", "options": {"first_steps": 4, "last_steps": 2, "updates": 2}},
     {"model": "mmd", "options": {"chain": 2}},
     {"model": "diffuse_vae", "options": {"updates": 2, "width": 8}},
+    "score_embedding",
 ]
 
 
@@ -68,15 +72,20 @@ MODELS = [
 def tables(tmp_path_factory):
     from crosskrylov.runtime.files import save_npz
 
-    file = tmp_path_factory.mktemp("objectives") / "images.npz"
-    images = np.random.default_rng(2).random((6, 1, 8, 8), dtype=np.float32)
-    save_npz(file, images=images)
-    data = StudyData(paths={"images": file}, seed=3)
+    folder = tmp_path_factory.mktemp("objectives")
+    rng = np.random.default_rng(2)
+    images = rng.random((6, 1, 8, 8), dtype=np.float32)
+    save_npz(folder / "images.npz", images=images)
+    moved = rng.random((6, 3, 1, 8, 8), dtype=np.float32)
+    save_npz(folder / "embedded.npz", embedded=moved)
+    paths = {"images": folder / "images.npz", "embedded": folder / "embedded.npz"}
+    data = StudyData(paths=paths, seed=3)
     return study_training_objectives(data, MODELS, **SETTINGS)
 
 
 def test_every_training_is_in_every_table_that_it_can_be_in(tables):
     labels = ["dsm", "student", "flow_matching", "rectified", "distilled", "mmd", "diffuse_vae"]
+    labels.append("score_embedding")
     errors = tables["objective_errors"]
     assert list(dict.fromkeys(errors.model)) == labels
     assert set(tables["objective_steps"].model) == set(labels)
@@ -84,7 +93,7 @@ def test_every_training_is_in_every_table_that_it_can_be_in(tables):
     assert np.isfinite(errors.error).all()
     curves = tables["objective_curves"]
     assert curves.groupby("model").steps.max().to_dict() == {
-        **dict.fromkeys(["dsm", "student", "flow_matching", "diffuse_vae"], 3),
+        **dict.fromkeys(["dsm", "student", "flow_matching", "diffuse_vae", "score_embedding"], 3),
         **{"rectified": 2, "mmd": 2, "distilled": 2},
     }
     assert (tables["objective_steps"].seconds > 0).all()
@@ -92,18 +101,37 @@ def test_every_training_is_in_every_table_that_it_can_be_in(tables):
 
 def test_networks_are_held_against_the_equation_where_their_score_is_known(tables):
     found = tables["objective_diagnostics"]
-    labels = ["exact", "dsm", "flow_matching", "rectified", "distilled", "mmd"]
+    labels = ["exact", "dsm", "flow_matching", "rectified", "distilled", "mmd", "score_embedding"]
     assert list(dict.fromkeys(found.model)) == labels and set(found.sigma) == {1.0}
     exact, networks = found[found.model == "exact"], found[found.model != "exact"]
     assert exact.error.item() < 1e-9 and exact.gauge.item() < 1e-9 and exact.curl.item() < 1e-20
     assert (networks[["error", "curl", "share"]] > 1e-6).all(axis=None)
     # only those that a sampler with noise fits have a gap
     gaps = tables["objective_gap"]
-    assert gaps.model.tolist() == ["exact", "dsm", "flow_matching"]
+    assert gaps.model.tolist() == ["exact", "dsm", "flow_matching", "score_embedding"]
     assert (gaps.floor > 0).all() and (gaps.ode_evaluations == 3).all()
     np.testing.assert_allclose(gaps.excess, gaps.gap - gaps.floor)
     related = tables["objective_relations"].set_index(["x", "y"]).models
-    assert related["residual", "error"] == 5 and related["residual", "excess"] == 2
+    assert related["residual", "error"] == 6 and related["residual", "excess"] == 3
+
+
+def test_only_what_trains_on_moved_images_has_an_error_of_its_own(tables):
+    found = tables["objective_scores"].set_index("model")
+    own = found.pop("own_error")
+    assert own["score_embedding"] != found.error["score_embedding"]
+    others = own.index != "score_embedding"
+    assert (own[others] == found.error[others]).all()
+
+
+def test_the_images_of_a_level_are_those_that_the_objective_draws():
+    images, levels = torch.rand(1, 1, 4, 4), NoiseLevels.geometric(50, 0.02, 20.0)
+    moved = torch.rand(1, 3, 1, 4, 4)
+    objective = LevelObjective(images, levels, 64, embedded=moved)
+    clean, t, _ = objective.draw(torch.Generator().manual_seed(1))
+    for index, image in zip(t, clean, strict=True):
+        found = trained_on(objective, float(levels.sigmas[index]))
+        assert torch.equal(found[0], image)
+    assert trained_on(LevelObjective(images, levels, 4), 1.0) is None
 
 
 @pytest.mark.parametrize(
@@ -192,7 +220,6 @@ def test_first_passage_is_interpolated_and_bounded():
         (["dsm", "dsm"], "names 'dsm' twice"),
         ([{"model": "dsm", "name": "other"}], "'other' is compared with 'dsm', which is not"),
         (["dsm", "immisible"], r"no model \(did you mean 'immiscible'\?\)"),
-        (["dsm", "score_embedding"], "'score_embedding', which needs pre-computed scores"),
         (["dsm", "dsm_scaled"], "'dsm_scaled', which is the same as 'dsm'"),
     ],
 )
