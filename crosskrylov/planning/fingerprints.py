@@ -234,6 +234,7 @@ NEEDS = {
     "seeds": seeds_steps,
     "bank": bank_steps,
     "exact": exact_steps,
+    "embedded": lambda config, *run: embedding_steps(config, *run, config["embedding"]),
 }
 
 

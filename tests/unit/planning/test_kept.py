@@ -1,5 +1,6 @@
 """Kept records in place of runs, and what a snapshot is told."""
 
+import copy
 import json
 
 import pytest
@@ -230,3 +231,14 @@ def test_the_table_of_solvers_reads_marches_that_are_not_kept(config):
         "reference_runs": [["toy", 8]],
         "exact_runs": [["toy", 8]],
     }
+
+
+def test_objectives_that_need_scores_depend_on_the_embedding(config):
+    def found(models, noise):
+        config["embedding"]["noise_scale"] = noise
+        config["studies"]["training_objectives"] = {"image_sets": ["toy"], "models": models}
+        planned = kept.study_runs(check_config(copy.deepcopy(config)))
+        return run_of(planned, "seed7/studies/objective_errors.tsv").fingerprint
+
+    assert found(["dsm"], 0.1) == found(["dsm"], 0.2)
+    assert found(["dsm", "score_embedding"], 0.1) != found(["dsm", "score_embedding"], 0.2)
