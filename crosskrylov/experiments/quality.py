@@ -11,7 +11,7 @@ from crosskrylov.metrics.distances import frechet_distance, kernel_distance
 from crosskrylov.metrics.features import extract_features
 from crosskrylov.metrics.inception import InceptionFeatures, metric_names
 from crosskrylov.metrics.neighbours import nearest_training_images
-from crosskrylov.metrics.score_error import score_matching_error, sigma_grid
+from crosskrylov.metrics.score_error import ERRORS, score_matching_error, sigma_grid
 
 
 def measure_samples(
@@ -73,7 +73,12 @@ def measure_samples(
 
 
 def measure_score_error(
-    network: torch.nn.Module, model: str, images: np.ndarray, training: Mapping, metrics: Mapping
+    network: torch.nn.Module,
+    model: str,
+    images: np.ndarray,
+    training: Mapping,
+    metrics: Mapping,
+    embedded: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Return the error of a network's score on the grid of noise levels that all models share.
 
@@ -87,6 +92,8 @@ def measure_score_error(
         Training images in [0, 1]; their noised mixture has the exact score.
     training, metrics : mapping
         Config sections; ``metrics.score_error`` has the grid.
+    embedded : ndarray, shape (N, S, C, H, W), optional
+        Embedded images in [0, 1], of a model that was trained on these.
 
     Returns
     -------
@@ -102,6 +109,7 @@ def measure_score_error(
         levels,
         sigma_grid(options["sigma_min"], options["sigma_max"], options["levels"]),
         n_draws=options["draws"],
+        embedded=None if embedded is None else torch.as_tensor(embedded) * 2 - 1,
     )
     return {
         "errors": errors,
@@ -121,5 +129,5 @@ def mean_score_errors(errors: Iterable[Mapping[str, float | None]]) -> dict[str,
         return {}
     return {
         f"score_{key}_mean_over_sigma": float(np.mean([row[key] for row in errors]))
-        for key in ("error", "error_normalised")
+        for key in ERRORS
     }

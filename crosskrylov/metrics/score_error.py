@@ -9,6 +9,8 @@ from crosskrylov.learning.objectives.mixture import mixture_noise
 from crosskrylov.learning.sampling.model import NoiseModel
 from crosskrylov.learning.schedule import NoiseLevels
 
+#: The errors of a noise level: against the images, and against what the network was trained on.
+ERRORS = ("error", "error_normalised", "own_error", "own_error_normalised")
 #: Two sigmas that differ by less than this, relatively, are the same level.
 _SAME = 1e-9
 
@@ -22,6 +24,7 @@ def score_matching_error(
     *,
     n_draws: int = 64,
     seed: int = 0,
+    embedded: torch.Tensor | None = None,
 ) -> list[dict[str, float | None]]:
     """Return the error of the predicted noise at given noise levels (Eq. 31).
 
@@ -44,6 +47,8 @@ def score_matching_error(
         Noised images per level.
     seed : int
         Seed of the draws.
+    embedded : tensor, shape (N, S, C, H, W), optional
+        The embedded images in [-1, 1] that the network was trained on in place of ``images``.
 
     Returns
     -------
@@ -51,7 +56,8 @@ def score_matching_error(
         For every sigma: ``sigma``, ``error`` (mean square per pixel, of the noise, whose own is
         one) and ``error_normalised`` (over the mean square of E[z | x] on the same draws: the
         relative mean square error of the score). Both are None outside the schedule, where the
-        network was never trained.
+        network was never trained. ``own_error`` and ``own_error_normalised`` are the same against
+        what the network was trained on: with ``embedded``, the embedded images of the level.
     """
     device = next(network.parameters()).device
     images = images.to(device)
@@ -62,17 +68,39 @@ def score_matching_error(
     for sigma in map(float, sigmas):
         index = torch.randint(len(images), (n_draws,), generator=generator).to(device)
         z = torch.randn((n_draws, *images.shape[1:]), generator=generator).to(device)
-        row: dict[str, float | None] = {"sigma": sigma, "error": None, "error_normalised": None}
+        row: dict[str, float | None] = {"sigma": sigma, **dict.fromkeys(ERRORS)}
         rows.append(row)
         if not first * (1 - _SAME) <= sigma <= last * (1 + _SAME):
             continue
         signal = torch.full((n_draws, 1, 1, 1), 1 / np.sqrt(1 + sigma**2), device=device)
         noise = sigma * signal
-        x = signal * images[index] + noise * z
-        exact = mixture_noise(x, images, signal, noise)
-        error = float((model.at_level(x, model.level_of(sigma)) - exact).square().mean())
-        row |= {"error": error, "error_normalised": error / float(exact.square().mean())}
+        laws = [images]
+        if embedded is not None:
+            laws.append(embedded_at(embedded, levels, sigma).to(device))
+        found = []
+        for clean in laws:
+            x = signal * clean[index] + noise * z
+            exact = mixture_noise(x, clean, signal, noise)
+            error = float((model.at_level(x, model.level_of(sigma)) - exact).square().mean())
+            found.append((error, error / float(exact.square().mean())))
+        row |= dict(zip(ERRORS, (*found[0], *found[-1]), strict=True))
     return rows
+
+
+def embedded_at(embedded: torch.Tensor, levels: NoiseLevels, sigma: float) -> torch.Tensor:
+    """Return the embedded images (N, C, H, W) that training noises at a level.
+
+    Parameters
+    ----------
+    embedded : tensor, shape (N, S, C, H, W)
+    levels : NoiseLevels
+        Level t of T noises embedded step floor(t S / T), see
+        `crosskrylov.learning.objectives.levels.LevelObjective`.
+    sigma : float
+        Taken at the nearest level.
+    """
+    t = int(np.argmin(np.abs(np.log(levels.sigmas / sigma))))
+    return embedded[:, t * embedded.shape[1] // len(levels)]
 
 
 def sigma_grid(sigma_min: float, sigma_max: float, levels: int) -> list[float]:

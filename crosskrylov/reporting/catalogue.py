@@ -47,7 +47,9 @@ TABLE_CAPTIONS = {
     "images, on one grid of noise levels *sigma* (images in [-1, 1]) with the same noised images "
     "for all models. *error* is the mean square of the predicted noise's error per pixel, "
     "*error_normalised* that over the mean square of the exact prediction at that level, the "
-    "relative mean square error of the score. Empty where the model's schedule, "
+    "relative mean square error of the score; *own_error* and *own_error_normalised* the same "
+    "against what the network was trained on, for score embedding the embedded images of that "
+    "level. Empty where the model's schedule, "
     "*trained_sigma_min* to *trained_sigma_max*, does not have the level.",
     "ablation": "Variants of score embedding against the published one: mean and range over the "
     "random seeds that reached the target (*n_seeds* of *n_runs*). *Beyond seed spread* is true "

@@ -34,6 +34,7 @@ from crosskrylov.learning.training.loop import OptimiserSteps, TrainingOptions
 from crosskrylov.metrics.distances import frechet_distance
 from crosskrylov.metrics.features import extract_features
 from crosskrylov.metrics.score_diagnostics import noised
+from crosskrylov.metrics.score_error import embedded_at
 from crosskrylov.runtime.measurement import pinned_threads
 from crosskrylov.studies.objective_diagnostics import (
     EXACT,
@@ -484,15 +485,10 @@ def run_levels(run: Trained) -> NoiseLevels:
 def trained_on(objective: Objective, sigma: float) -> torch.Tensor | None:
     """Return the embedded images (N, C, H, W) that an objective noises at a level, in [-1, 1].
 
-    None for an objective that noises the images themselves.  Levels are those of `LevelObjective`:
-    level t of T noises embedded step floor(t S / T).
+    None for an objective that noises the images themselves.
     """
     embedded = getattr(objective, "embedded", None)
-    if embedded is None:
-        return None
-    sigmas = torch.as_tensor(objective.levels.sigmas)
-    t = int((sigmas.log() - math.log(sigma)).abs().argmin())
-    return embedded[:, t * embedded.shape[1] // len(sigmas)]
+    return None if embedded is None else embedded_at(embedded, objective.levels, sigma)
 
 
 def first_passage(curve: Sequence[tuple[int, float]], target: float) -> tuple[float, bool]:

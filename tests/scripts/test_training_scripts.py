@@ -272,8 +272,12 @@ def test_budget_from_training_to_result_and_samplers(data, sections, tmp_path, m
         "nearest_ratio",
         "score_error_mean_over_sigma",
         "score_error_normalised_mean_over_sigma",
+        "score_own_error_mean_over_sigma",
+        "score_own_error_normalised_mean_over_sigma",
     } == set(found)  # and neither fid nor kid, which were not measured
     assert found["nearest_rms"]["n_samples"] == 60
+    own, shared = (found[f"score_{key}_mean_over_sigma"]["value"] for key in ("own_error", "error"))
+    assert (own == shared) == (embedded is None)
     script_main("compare_samplers")(
         data / "images.npz",
         checkpoint,

@@ -38,13 +38,13 @@ def main(
     network = load_network(checkpoint_path, select_device(training["device"]))
     images, drawn = load_npz(images_path)["images"], load_npz(samples_path)
     values = measure_samples(drawn["samples"], images, features, metrics, str(network.device))
-    score_error = measure_score_error(network, objective, images, training, metrics)
-    values |= mean_score_errors(score_error["errors"])
-    precompute_seconds = 0.0
+    precompute_seconds, embedded = 0.0, None
     if embedded_path is not None:
-        precompute_seconds = len(images) * float(
-            load_npz(embedded_path)["precompute_seconds_per_image"]
-        )
+        found = load_npz(embedded_path)
+        precompute_seconds = len(images) * float(found["precompute_seconds_per_image"])
+        embedded = found["embedded"]
+    score_error = measure_score_error(network, objective, images, training, metrics, embedded)
+    values |= mean_score_errors(score_error["errors"])
     shared = {
         "sampler": sampler,
         "function_evaluations": int(drawn["function_evaluations"]),

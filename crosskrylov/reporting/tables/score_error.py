@@ -14,6 +14,8 @@ COLUMNS = (
     "sigma",
     "error",
     "error_normalised",
+    "own_error",
+    "own_error_normalised",
     "n_draws",
     "trained_sigma_min",
     "trained_sigma_max",

@@ -19,7 +19,7 @@ from crosskrylov.metrics.distances import (
 )
 from crosskrylov.metrics.features import extract_features
 from crosskrylov.metrics.neighbours import nearest_training_images
-from crosskrylov.metrics.score_error import score_matching_error, sigma_grid
+from crosskrylov.metrics.score_error import embedded_at, score_matching_error, sigma_grid
 from crosskrylov.metrics.similarity import compare_images, mse, psnr_db, ssim, ssim_global
 
 RNG = np.random.default_rng(20)
@@ -218,6 +218,22 @@ def test_score_error_asks_every_schedule_about_the_same_noised_images():
         assert torch.equal(of_linear, of_geometric)
     for rows in found:
         np.testing.assert_allclose([row["error"] for row in rows], 0.09, atol=1e-4)
+
+
+def test_own_error_vanishes_for_the_exact_score_of_the_embedded_images():
+    """A network that is exact on what it was trained on errs only against the images."""
+    levels, sigmas = NoiseLevels.geometric(50), [0.05, 0.5, 5.0]
+    images, embedded = torch.rand((4, 1, 4, 4)) * 2 - 1, torch.rand((4, 3, 1, 4, 4)) * 2 - 1
+    for step, sigma in enumerate(sigmas):
+        network = Shifted(embedded[:, step], levels, 0.0)
+        arguments = (network, images, levels, [sigma])
+        (row,) = score_matching_error(*arguments, n_draws=8, embedded=embedded)
+        assert row["own_error"] < 1e-6 < 1e-3 < row["error"]
+        (plain,) = score_matching_error(*arguments, n_draws=8)
+        assert plain["own_error"] == plain["error"] == row["error"]
+    for level in range(len(levels)):
+        found = embedded_at(embedded, levels, float(levels.sigmas[level]))
+        assert torch.equal(found, embedded[:, level * 3 // 50])
 
 
 def test_score_error_is_empty_where_the_schedule_does_not_train():
