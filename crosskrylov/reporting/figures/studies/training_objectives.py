@@ -195,7 +195,7 @@ def scores_finding(table: pd.DataFrame) -> str:
         return f"{readable(errors.index[0])} errs by {errors.iloc[0]:.2g} against the exact noise"
     return (
         f"Against the exact noise {readable(errors.index[-1])} errs most, "
-        f"{errors.iloc[-1] / errors.iloc[0]:.2g} times as much as {readable(errors.index[0])}"
+        f"{errors.iloc[-1] / errors.iloc[0]:.3g} times as much as {readable(errors.index[0])}"
     )
 
 
