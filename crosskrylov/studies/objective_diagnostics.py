@@ -19,6 +19,7 @@ from crosskrylov.learning.sampling.registry import declared_samplers, sampler_ch
 from crosskrylov.learning.schedule import NoiseLevels
 from crosskrylov.metrics.distances import frechet_distance
 from crosskrylov.metrics.gauge import local_dimension, score_gap
+from crosskrylov.metrics.neighbours import nearest_training_images
 from crosskrylov.metrics.score_diagnostics import diagnose, noised, probes_for
 
 #: The name of the exact model among the networks: everything that is measured has its zero there.
@@ -37,6 +38,7 @@ RELATIONS = (
     ("gauge", "ode_to_images"),
     ("curl", "ode_to_images"),
     ("error", "ode_to_images"),
+    ("dimension", "nearest_ratio"),
 )
 
 
@@ -118,6 +120,7 @@ def gap_row(
     settings: Mapping[str, Any],
     features: Callable[[torch.Tensor], np.ndarray],
     images: np.ndarray,
+    training: np.ndarray,
     seed: int,
 ) -> dict:
     """Return how far a network's samples without noise on the way end from those with it.
@@ -138,6 +141,8 @@ def gap_row(
         Images (N, C, H, W) in [0, 1] to features (N, D).
     images : ndarray, shape (M, D)
         Features of the training images.
+    training : ndarray, shape (M, C, H, W)
+        These images, in [0, 1].
     seed : int
     """
     count = settings["n_samples"]
@@ -156,6 +161,8 @@ def gap_row(
             clip=False,
         )
         sets.append((features(drawn.images), drawn.function_evaluations))
+        if sampler == flow:
+            nearest = nearest_training_images(drawn.images.numpy(), training)
     (ode, ode_made), (first, sde_made), (second, _) = sets
     gap = np.mean([frechet_distance(ode, other, _FEWEST) for other in (first, second)])
     floor = frechet_distance(first, second, _FEWEST)
@@ -171,6 +178,7 @@ def gap_row(
         "excess": float(gap) - floor,
         "ode_to_images": frechet_distance(ode, images, _FEWEST),
         "sde_to_images": float(np.mean(to_images)),
+        "nearest_ratio": float(np.median(nearest.distance) / nearest.data_distance),
     }
 
 
@@ -180,8 +188,10 @@ def relations(diagnostics: pd.DataFrame, gaps: pd.DataFrame) -> pd.DataFrame:
     What is measured by noise level enters with its mean over the levels.  `EXACT` is left out: it
     is a control, and would add a pair of zeros that every correlation likes.
     """
-    means = diagnostics.groupby("model")[["residual", "curl", "gauge", "error"]].mean()
-    both = means.join(gaps.set_index("model")[["excess", "ode_to_images"]], how="left")
+    levels = ["residual", "curl", "gauge", "error", "dimension"]
+    means = diagnostics.groupby("model")[levels].mean()
+    sampled = ["excess", "ode_to_images", "nearest_ratio"]
+    both = means.join(gaps.set_index("model")[sampled], how="left")
     both = both[both.index != EXACT]
     rows = []
     for x, y in RELATIONS:

@@ -305,6 +305,7 @@ class Trainings:
                 self.seed + stream,
                 preconditioner=self.filters,
                 batch_size=count,
+                clip=getattr(run.objective, "clip", True),
                 **({} if start is None else {"draw_start": start}),
             )
         return drawn.images
@@ -422,8 +423,16 @@ class Trainings:
 
     def _gaps(self, label: str, network: torch.nn.Module, levels: NoiseLevels) -> list[dict]:
         shape = tuple(self.images.shape[1:])
-        settings, features = self.settings, self._features
-        row = gap_row(network, levels, shape, settings, features, self.features, self.seed)
+        row = gap_row(
+            network,
+            levels,
+            shape,
+            self.settings,
+            self._features,
+            self.features,
+            self.images.numpy(),
+            self.seed,
+        )
         return [{"model": label, **row}]
 
     def _row(
@@ -543,7 +552,9 @@ def first_passage(curve: Sequence[tuple[int, float]], target: float) -> tuple[fl
         "of the images, is the control.",
         "objective_gap": "Fréchet distance of samples of one network without noise on the way "
         "(ode) from samples with it (sde), beside that of two sets with it (floor); excess is gap "
-        "less floor. All sets are drawn with noise of their own, without clipping on the way. "
+        "less floor; nearest_ratio is the median distance of the ode samples to their nearest "
+        "training image over that between training images (far below 1: copies). All sets are "
+        "drawn with noise of their own, without clipping on the way. "
         "Networks that a sampler with noise does not fit are left out too; what *exact* shows is "
         "the error of the two samplers.",
         "objective_relations": "Spearman's rank correlation over the trained networks, means over "

@@ -42,12 +42,16 @@ class KernelDistance:
     ----------
     evaluations : int
         Network evaluations of a sample that it was made for.
+    clip : bool
+        Whether samples are kept in [-1, 1] on the way: the chain that is trained is not.
 
     Raises
     ------
     ConfigError
         If there is no step.
     """
+
+    clip = False
 
     def __init__(self, images: torch.Tensor, levels: NoiseLevels, batch_size: int, chain: int):
         if chain < 1:

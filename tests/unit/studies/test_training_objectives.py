@@ -1,5 +1,7 @@
 """The study of objectives: its choices, its tables, and when a curve reaches a value."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from crosskrylov.learning.schedule import NoiseLevels
 from crosskrylov.studies.data import StudyData
 from crosskrylov.studies.objective_quantisation import check_quantised, chosen_inputs
 from crosskrylov.studies.training_objectives import (
+    Trainings,
     choices,
     first_passage,
     study_training_objectives,
@@ -226,3 +229,22 @@ def test_first_passage_is_interpolated_and_bounded():
 def test_impossible_choices_are_named(models, sentence):
     with pytest.raises(ConfigError, match=sentence):
         choices(models, 4, "dsm")
+
+
+def test_samples_are_clipped_unless_a_network_was_trained_without(monkeypatch):
+    from crosskrylov.studies import training_objectives as study
+
+    asked = []
+
+    def drawn(*arguments, clip, **options):
+        asked.append(clip)
+        return SimpleNamespace(images=torch.zeros(4, 1, 8, 8))
+
+    monkeypatch.setattr(study, "draw_samples", drawn)
+    images = np.random.default_rng(2).random((6, 1, 8, 8), dtype=np.float32)
+    trainings = Trainings(images, 3, SETTINGS)
+    for choice in choices(["dsm", {"model": "mmd", "options": {"chain": 2}}], 4, "dsm"):
+        run = trainings.train(choice)
+        asked.clear()
+        trainings.samples(run, "ddim", 2)
+        assert asked == [choice.label == "dsm"]
