@@ -3,8 +3,8 @@
 The reference is the flow dy/dsigma = eps(y, sigma) solved in float64, in log sigma, by SciPy's
 DOP853 (order 8) with relative and absolute tolerance 1e-10.  A sampler gets the same starting point
 and works in float64 too; nothing is clipped, since clipping makes eps non-smooth and hides every
-order above one.  All of them stop at the same lowest level, with or without the posterior mean
-there, and so does the reference.
+order above one.  All of them stop at the same lowest level, and what is compared is the posterior
+mean there: a sampler that ends with the noised state has it taken, and the evaluation counted.
 """
 
 import math
@@ -129,13 +129,13 @@ class ExactReference:
         ends = (self.sigma_max, self.sigma_min)
         return flow_solution(self.model(), self.sigma_max * self.start, ends)[-1]
 
-    def solution(self, ends: str = "zero") -> torch.Tensor:
-        """Return the reference in the form in which a sampler that declares ``ends`` returns it."""
-        if ends == "zero":
-            eps = self.model().at_sigma(self.lowest, self.sigma_min)
-            return self.lowest - self.sigma_min * eps
-        scale = math.sqrt(1 + self.sigma_min**2) if ends == "scaled" else 1.0
-        return self.lowest / scale
+    def solution(self) -> torch.Tensor:
+        """Return the posterior mean where the flow reaches the lowest level."""
+        return self._posterior_mean(self.model(), self.lowest)
+
+    def _posterior_mean(self, model: NoiseModel, lowest: torch.Tensor) -> torch.Tensor:
+        """Return the posterior mean of a state y at the lowest level."""
+        return lowest - self.sigma_min * model.at_sigma(lowest, self.sigma_min)
 
     def run(
         self,
@@ -145,13 +145,16 @@ class ExactReference:
         seed: int = 0,
     ) -> tuple[torch.Tensor, int]:
         """Return what a sampler makes of the starting points, and its number of evaluations."""
-        made, model = self._drawn(sampler_choice(sampler), evaluations, dtype, seed)
-        return made, model.evaluations
+        found, model = self._drawn(sampler_choice(sampler), evaluations, dtype, seed)
+        return found, model.evaluations
 
     def deviation(
         self, sampler: str | Mapping | SamplerChoice, evaluations: int, dtype=torch.float64
     ) -> "Deviation":
         """Return how far a sampler ends from the flow, for each of the starting points.
+
+        That is the distance of posterior means. A sampler that ends with the state itself
+        (``ends``) gets one evaluation less, for its posterior mean.
 
         Raises
         ------
@@ -165,8 +168,15 @@ class ExactReference:
                 f"Sampler {choice.method!r} is stochastic: it has no discretisation error against "
                 "the probability flow."
             )
-        found, model = self._drawn(choice, evaluations, dtype, 0)
-        difference = found.double() - self.solution(facts.get("ends", "zero"))
+        ends = facts.get("ends", "zero")
+        if ends == "zero":
+            found, model = self._drawn(choice, evaluations, dtype, 0)
+        else:
+            fewest = facts.get("fewest", 1)
+            lowest, model = self._drawn(choice, max(evaluations - 1, fewest), dtype, 0)
+            scale = math.sqrt(1 + self.sigma_min**2) if ends == "scaled" else 1.0
+            found = self._posterior_mean(model, scale * lowest)
+        difference = found.double() - self.solution()
         return Deviation(difference, model.evaluations, model.setup_evaluations)
 
     def _drawn(self, choice: SamplerChoice, evaluations: int, dtype: torch.dtype, seed: int):

@@ -94,6 +94,7 @@ def test_reference_is_where_many_small_steps_lead(reference):
 ORDERS = {
     "ddim": (order("ddim"), 0.9, 1.1),
     "pndm": (order("pndm"), 0.9, 1.2),  # the last step, to sigma = 0, is of order one
+    "pndm denoised": (order("pndm", denoise_last=True), 1.8, 2.3),
     "deis": (order("deis"), 1.8, 2.1),
     "heun": (order("heun"), 1.9, 2.5),
     "dpmsolver++": (order("dpmsolver++"), 1.85, 2.1),
@@ -143,6 +144,21 @@ def test_orders_above_two_need_equal_steps(reference):
     unequal = order("ghvb", order=4, beta=1.0)
     assert observed_order(reference, equal, (129, 257)) > 3.0
     assert observed_order(reference, unequal, (129, 257)) < 2.3
+
+
+def test_the_last_step_of_pndm_is_all_that_keeps_it_behind_ddim(reference):
+    plain, denoised, ddim = (
+        discretisation_error(reference, sampler, 10)[0]
+        for sampler in ("pndm", order("pndm", denoise_last=True), "ddim")
+    )
+    assert denoised < ddim / 4 and ddim < plain / 2
+
+
+def test_samplers_that_end_with_a_state_get_its_posterior_mean_for_one_evaluation(reference):
+    exact = reference.deviation(order("ode_rk45", tolerance=1e-9), 10)
+    assert exact.difference.abs().max() < 1e-6
+    made = {name: reference.deviation(name, 17).evaluations for name in ("ddim", "dpm_solver")}
+    assert made == {"ddim": 16, "dpm_solver": 16}
 
 
 def test_order_table_has_a_row_per_sampler_and_number_of_evaluations(reference):
