@@ -592,8 +592,8 @@ CASES = {
     ),
     "inversion": (
         sampler_orders.inversion_finding,
-        (lost(a=1e-6, b=1e3), "a has lost least (1e-06); more than 0.1: b"),
-        (lost(a=1e-6, b=1e-7), "b has lost least (1e-07)"),
+        (lost(a=1e-6, b=1e3), "a has lost least (1e-06, in its worse direction); more than 0.1: b"),
+        (lost(a=1e-6, b=1e-7), "b has lost least (1e-07, in its worse direction)"),
     ),
     "objective_curves": (
         training_objectives.curves_finding,

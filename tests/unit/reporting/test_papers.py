@@ -19,14 +19,18 @@ from crosskrylov.reporting.tables.papers import (
     NOT_APPLICABLE,
     UNDECIDED,
     VERDICTS,
+    bound,
     measure,
+    measurements,
+    overall,
     papers,
     papers_table,
+    said,
     tables_read,
     verdict_on,
 )
 from crosskrylov.studies.index import declared_studies
-from crosskrylov.studies.objective_diagnostics import RELATIONS
+from crosskrylov.studies.objective_diagnostics import EXACT, RELATIONS
 from crosskrylov.studies.objective_sampling import sampling_plan
 from crosskrylov.studies.training_objectives import choices
 from tests.conftest import PROJECT
@@ -82,13 +86,14 @@ def study_options(study, preset):
 
 def stated(*tables):
     """Return what is measured in the tables: the paper, its tables and what it says."""
-    measured = [(entry["paper"], entry["measured"]) for entry in papers() if "measured" in entry]
+    measured = [(entry["paper"], each) for entry in papers() for each in measurements(entry)]
     return [(paper, says) for paper, says in measured if says["table"] in tables]
 
 
 def test_every_measurement_reads_a_table_of_the_list():
     studies = declared_studies()
     names = ("sampler_orders", "training_objectives", "inverse_problems", "time_to_residual")
+    names += ("potential_gap",)
     assert set(tables_read()) <= {table for name in names for table in studies[name].tables}
 
 
@@ -120,8 +125,9 @@ def test_every_measurement_of_objectives_names_what_the_part_of_the_list_makes()
     for paper, says in found:
         for where in ("of", "over"):
             assert says[where]["model"] in labels, paper
+            at = says.get("at_of", says["at"]) if where == "of" else says["at"]
             if says[where]["quantity"] == "frechet":
-                assert says["at"]["function_evaluations"] in made[says[where]["sampler"]], paper
+                assert at["function_evaluations"] in made[says[where]["sampler"]], paper
 
 
 def test_the_quantised_network_is_one_that_the_part_of_the_list_makes():
@@ -156,14 +162,14 @@ def test_every_measurement_of_drawn_networks_names_what_the_part_of_the_list_mak
     plan = sampling_plan(*(options[key] for key in keys), models)
     counts = {choice.label: plan.counts(choice) for choice in plan.samplers}
     found = stated("network_samplers", "interpolant_kappa")
-    assert len(found) == 2
+    assert len(found) > 10
     for paper, says in found:
         at = says["at"]["function_evaluations"]
         if says["table"] == "interpolant_kappa":
             assert len(plan.models) > 1 and at in plan.evaluations
             continue
         for where in ("of", "over"):
-            assert says[where]["model"] in plan.models, paper
+            assert says[where]["model"] in (*plan.models, EXACT), paper
             assert at in counts[says[where]["sampler"]], paper
 
 
@@ -172,7 +178,7 @@ def test_every_measurement_of_restorations_names_what_the_part_of_the_list_makes
     methods = {chosen(given, METHODS, "method").label for given in options["methods"]}
     operators = {chosen(given, OPERATORS, "operator").label for given in options["operators"]}
     found = stated("inverse_errors")
-    assert len(found) == 3
+    assert len(found) == 7
     for paper, says in found:
         for where in ("of", "over"):
             assert says[where]["method"] in methods, paper
@@ -209,7 +215,7 @@ def test_another_table_is_read_by_its_own_columns():
 
 def test_every_correlation_is_one_that_the_study_of_objectives_takes():
     found = stated("objective_relations")
-    assert len(found) == 2
+    assert len(found) == 3
     for _, says in found:
         for where in ("correlation", "less"):
             assert where not in says or (says[where]["x"], says[where]["y"]) in RELATIONS
@@ -262,6 +268,56 @@ def test_the_interval_is_over_seeds_where_there_are_several():
     three = errors({"slow": 3.0, "fast": 1.0})
     three.loc[three.sampler == "slow", "error"] *= 1 + 0.5 * (three.seed == 3)
     assert measure(RATIO, three).high > 1.4 * measure(RATIO, three).median
+
+
+def test_the_first_error_is_read_where_it_says():
+    table = pd.concat([errors({"slow": 8.0}, made=(4, 16)), errors({"fast": 1.0}, made=(8,))])
+    there = RATIO | {"at_of": {"function_evaluations": 16}}
+    assert measure(there, table).median == pytest.approx(4, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [
+        ([(HOLDS, True)], HOLDS),
+        ([(HOLDS, True), (HOLDS, True)], HOLDS),
+        ([(HOLDS, True), (UNDECIDED, True)], HOLDS),
+        ([(HOLDS, True), (UNDECIDED, False)], HOLDS),
+        ([(HOLDS, True), (FAILS, True)], UNDECIDED),
+        ([(UNDECIDED, True), (FAILS, True)], FAILS),
+        ([(UNDECIDED, False), (HOLDS, True)], UNDECIDED),
+    ],
+)
+def test_the_verdict_is_what_all_that_decide_agree_on(verdicts, expected):
+    assert overall(verdicts) == expected
+
+
+def test_steps_of_a_training_that_did_not_get_there_make_a_ratio_a_bound():
+    says = {"of": {"model": "a"}, "over": {"model": "b"}}
+    table = pd.DataFrame({"model": ["a", "b", "b", "b"], "reached": [True, True, False, False]})
+    assert bound(says, table) == "at most"
+    assert bound(says, table.assign(reached=True)) == ""
+    assert bound(says, table.drop(columns="reached")) == bound({"order": {}}, table) == ""
+    found = {"measured": 1.0, "low": 0.5, "high": 2.0, "bound": "at most"}
+    assert said(found) == "at most **1** (0.5 to 2)"
+    assert said(found | {"measured": np.nan}) == "not run"
+
+
+def test_further_measurements_stand_beside_and_take_part_in_the_verdict():
+    better = errors({"ddim": 30.0, "deis": 10.0})
+    worse = errors({"ddim": 10.0, "deis": 30.0}).rename(columns={"error": "frechet"})
+    worse["model"] = "dsm"
+    of = "Fast sampling of diffusion models with exponential integrator (DEIS)"
+
+    def row(**tables):
+        return papers_table({"sampler_errors": better, **tables}).set_index("paper").loc[of]
+
+    assert row().verdict == HOLDS and "not run" in row().further
+    found = row(network_samplers=worse)
+    assert found.measured == pytest.approx(3) and found.verdict == UNDECIDED
+    assert "**0.333** (" in found.further and found.further in page(
+        found.to_frame().T.reset_index(names="paper")
+    )
 
 
 def test_a_paper_that_says_too_much_or_too_little_is_named(tmp_path):

@@ -128,7 +128,7 @@ def _times(ratio: float) -> str:
 
 
 def inversion_finding(table: pd.DataFrame) -> str:
-    """Return what is lost at most, in single precision and at the largest number of steps."""
+    """Return what is lost in the worse direction, in single precision and at the largest number of steps."""
     steps = table.steps.max()
     last = table[(table.steps == steps) & (table.precision == "float32")]
     if last.sampler.nunique() < 2:
@@ -137,6 +137,6 @@ def inversion_finding(table: pd.DataFrame) -> str:
     lost = [readable(name) for name in worst.index[worst > _LOST]]
     words = (
         f"After {steps} steps and back in float32, {readable(worst.index[0])} has lost least "
-        f"({worst.iloc[0]:.0e})"
+        f"({worst.iloc[0]:.0e}, in its worse direction)"
     )
     return words + (f"; more than {_LOST:g}: {enumerated(lost)}" if lost else "")
