@@ -128,7 +128,7 @@ def _times(ratio: float) -> str:
 
 
 def inversion_finding(table: pd.DataFrame) -> str:
-    """Return what is lost in the worse direction, in single precision and at the largest number of steps."""
+    """Return what is lost in the worse direction: single precision, largest number of steps."""
     steps = table.steps.max()
     last = table[(table.steps == steps) & (table.precision == "float32")]
     if last.sampler.nunique() < 2:
