@@ -16,7 +16,7 @@ from crosskrylov.reporting.figures.register import register
 from crosskrylov.reporting.figures.style import figure_style, model_styles, readable
 from crosskrylov.reporting.figures.training import single_image_runs
 
-#: The published similarity index, of one window.
+#: The similarity index of the authors' single-image script, of one window.
 METRIC = SSIM_METRICS[0]
 
 
