@@ -175,8 +175,7 @@ def _study_steps(config: Mapping, rule: StudyRule, at: SimpleNamespace) -> list[
     parameters["equation"] = equation(*run[:2]) if "equation" in study.needs else None
     files = rule.files(at) if callable(rule.files) else rule.files
     own = Step("run_study.py", parameters, (*files, *coefficient_files(config)))
-    needs = [need for need in (*study.needs, *rule.inputs) if need in NEEDS]
-    needs = list(dict.fromkeys(needs))
+    needs = [need for need in dict.fromkeys((*study.needs, *rule.inputs)) if need in NEEDS]
     marches = study_solvers(config, "trajectory") if "trajectories" in study.needs else []
     return [*before, *study_steps(*run, [own], needs, marches)]
 
