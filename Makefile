@@ -45,6 +45,7 @@ ON_BLANK := $(call parts,study) $(call parts,quality) $(call parts,list)
 # Parts of the controls, one after the other; the rest comes after them, with what compares them.
 CONTROLS_PARTS ?= controls-scaled controls-published controls-published-quiet
 CONTROLS = presets/blank.yaml presets/learning-rates.yaml presets/controls.yaml
+RATES = presets/blank.yaml presets/controls-rates.yaml
 
 LOCK := envs/requirements.lock
 BIN := .venv/bin
@@ -92,7 +93,8 @@ $(ON_BLANK):
 claims: $(CLAIMS_PARTS) ## run the published claims about single images (it continues too) and keep the results
 
 $(CLAIMS_PARTS):
-	$(MAKE) snapshot PART=$@ PRESETS="presets/blank.yaml presets/claims.yaml presets/$@.yaml" \
+	$(MAKE) snapshot PART=$@ \
+	  PRESETS="presets/blank.yaml presets/learning-rates.yaml presets/claims.yaml presets/$@.yaml" \
 	  COMMAND="make $@$(if $(FRESH), FRESH=1)"
 
 generation: ## train and sample in depth, with several seeds, and keep the results
@@ -108,7 +110,8 @@ controls: ## run the controls of score embedding (it continues where it was stop
 	  COMMAND="make controls$(if $(FRESH), FRESH=1)"
 
 rates: ## compare learning rates on images that are not judged, for presets/learning-rates.yaml
-	$(MAKE) snapshot PART=learning-rates PRESETS="presets/blank.yaml presets/controls-rates.yaml" \
+	$(MAKE) snapshot PART=learning-rates PRESETS="$(RATES)" COMMAND="make rates$(if $(FRESH), FRESH=1)"
+	$(MAKE) snapshot PART=learning-rates-drawn PRESETS="$(RATES) presets/controls-rates-drawn.yaml" \
 	  COMMAND="make rates$(if $(FRESH), FRESH=1)"
 
 snapshot: CONFIGFILES = $(PRESETS) $(if $(FRESH),,presets/records.yaml)

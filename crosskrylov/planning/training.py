@@ -20,7 +20,7 @@ from crosskrylov.learning.objectives.index import (
 from crosskrylov.metrics.names import REAL
 from crosskrylov.planning.publishing import is_published
 from crosskrylov.planning.runs import expand_runs, runs
-from crosskrylov.reporting.tables.published import claimed_ratios
+from crosskrylov.reporting.tables.published import METHODS, claimed_ratios
 
 #: Folder of one training run: on a whole image set, and on some of its images.
 RUN = "results/training/{experiment}/{images}/{model}/seed{seed}/"
@@ -262,11 +262,7 @@ def stop_multiples(
     """
     section = config["training"]["single_image"]
     stop = section["stop_at_ratio"]
-    if (
-        experiment != "single_image"
-        or stop is None
-        or ablated_model(False) not in section["models"]
-    ):
+    if experiment != "single_image" or stop is None or _method_beside(config, model) is None:
         return []
     size = config["image_sets"][images]["image_size"]
     ratios = claimed_ratios(model, size, len(image_indices(image)))
@@ -279,10 +275,17 @@ def method_result(
     """Return the result that a bounded run is compared with, as named input; none for most runs."""
     if not stop_multiples(config, experiment, images, model, image):
         return {}
+    method = _method_beside(config, model)
     folder = RUN_ON_IMAGES.format(
-        experiment=experiment, images=images, model=ablated_model(False), image=image, seed=seed
+        experiment=experiment, images=images, model=method, image=image, seed=seed
     )
     return {"method": f"{folder}result.json"}
+
+
+def _method_beside(config: Mapping, model: str) -> str | None:
+    """Return the model that stands for the method beside a baseline; None if none is trained."""
+    trained = config["training"]["single_image"]["models"]
+    return next((method for method in METHODS.get(model, ()) if method in trained), None)
 
 
 # --- calibration ----------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from crosskrylov.learning.objectives.levels import LevelObjective
     "ddpm_from_noise",
     experiments={"single_image": "linear"},
     start="noise",
-    family="noise_levels",
+    family="noise_levels_drawn",
     elsewhere="the same as 'ddpm' where every sample starts from noise",
 )
 def noise_prediction(setting: Setting) -> Objective:

@@ -16,6 +16,7 @@ from crosskrylov.metrics.names import SSIM_METRICS
 from crosskrylov.reporting.tables.paired import Ratios, ratio_bounds, spent_seconds
 from crosskrylov.reporting.tables.published import (
     BASELINES,
+    METHODS,
     PROJECTION,
     SPEEDUP_CLAIMS,
     STAND_INS,
@@ -333,9 +334,10 @@ def _speedup_rows(
         return [not_run]
     rows = []
     for (dataset, metric), group in runs.groupby(["dataset", "metric"]):
-        ours = group[group.model == MODEL]
-        for baseline in BASELINES[claim.baseline]:
-            row = _speedup_row(claim, metric, ours, group[group.model == baseline], baseline)
+        pairs = [(m, b) for b in BASELINES[claim.baseline] for m in METHODS[b]]
+        for method, baseline in pairs:
+            ours, its = (group[group.model == model] for model in (method, baseline))
+            row = _speedup_row(claim, metric, ours, its)
             if row:
                 own = _is_of(dataset, claim.source, sources)
                 rows.append(row | {"dataset": dataset if own else _in_place(dataset, claim)})
@@ -360,15 +362,18 @@ def _is_of(dataset: str, source: str, sources: Mapping[str, str]) -> bool:
     return str(sources.get(dataset, dataset)).startswith(source)
 
 
-def _speedup_row(claim, metric, ours, its, baseline: str) -> dict | None:
+def _speedup_row(claim, metric, ours: pd.DataFrame, its: pd.DataFrame) -> dict | None:
     """Judge the median over images; None where the two were not compared.
 
     Of several random seeds of an image the median counts: they are no further images.  Where there
     is one image alone, the interval is that over its random seeds.  A ratio to a baseline that was
     stopped is a lower bound: the interval then has a low end alone, see `ratio_bounds`.
     """
+    if ours.empty or its.empty:
+        return None
+    method, baseline = ours.model.iloc[0], its.model.iloc[0]
     column = f"speedup_vs_{baseline}"
-    if ours.empty or its.empty or column not in ours:
+    if column not in ours:
         return None
     run = [key for key in ("seed", "image") if key in ours]
     its = its.assign(spent=spent_seconds(its))[[*run, "reached", "spent"]]
@@ -392,9 +397,10 @@ def _speedup_row(claim, metric, ours, its, baseline: str) -> dict | None:
             known = known.groupby("image")[["low", "high"]].median()
         measured = ratio_bounds(Ratios(known.low.to_numpy(), known.high.to_numpy()))
         verdict = judge(measured.low, measured.high, 1.0, published_range(claim.speedup))
+    named = baseline if claim.baseline == "ddpm" else f"{claim.baseline} (which draws {baseline})"
     return _row(
         *(claim.text, f"{claim.speedup:.2f}x", metric),
-        baseline if claim.baseline == "ddpm" else f"{claim.baseline} (which draws {baseline})",
+        named if method == MODEL else f"{named}, against {method}",
         image_size=claim.image_size,
         measured=measured,
         verdict=verdict,

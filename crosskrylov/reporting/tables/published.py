@@ -9,6 +9,12 @@ from dataclasses import dataclass
 #: training than DDPM but another way to draw from it, and the one that both of them are drawn by.
 BASELINES = {name: ("ddpm", "ddpm_from_noise") for name in ("ddpm", "ddim")}
 
+#: What may stand for the method beside each of them: where DDPM draws the image from pure noise the
+#: method does so too, as in the score embedding paper, or denoises, as in the other's script.
+METHODS = {
+    "ddpm": ("score_embedding",),
+    "ddpm_from_noise": ("score_embedding_from_noise", "score_embedding"),
+}
 
 #: Sets that only those who accept their terms may use: other images of the same size stand in.
 STAND_INS = ("celeba",)

@@ -61,11 +61,16 @@ def test_every_model_says_what_it_needs():
     assert {m.name for m in models.values() if m.scores} == {
         "score_embedding",
         "score_embedding_scaled",
+        "score_embedding_from_noise",
     }
     assert {m.name for m in models.values() if m.scaled} == {"score_embedding_scaled", "dsm_scaled"}
     assert baseline_model() == "ddpm"
     assert models["ddpm_from_noise"].is_same_training_as(models["ddpm"])
-    assert models["ddpm_from_noise"].start == "noise" and models["ddpm"].start == "image"
+    assert {m.name for m in models.values() if m.start == "noise"} == {
+        "ddpm_from_noise",
+        "ddpm_warmed_up",
+        "score_embedding_from_noise",
+    }
     assert not models["dsm"].is_same_training_as(models["score_embedding"])
     # controls, not baselines: speed-ups are given against neither
     assert baseline_models() == ["ddpm", "ddpm_from_noise"]

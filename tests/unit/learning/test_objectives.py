@@ -6,6 +6,7 @@ import torch
 
 from crosskrylov.errors import ConfigError
 from crosskrylov.experiments.common import make_objective
+from crosskrylov.learning.objectives.embedding_over_time import EmbeddingOverTime, noise_at
 from crosskrylov.learning.objectives.index import model_entry
 from crosskrylov.learning.objectives.levels import LevelObjective
 from crosskrylov.learning.objectives.mixture import mixture_noise, posterior_mean
@@ -207,3 +208,43 @@ def test_a_batch_holds_every_step_of_so_many_images(images):
     seen = []
     built.loss(Oracle(lambda x, t: seen.append(t) or x), generator())
     assert seen[0].tolist() == pytest.approx([200, 600, 1000] * 2)
+
+
+def test_noise_over_time_is_that_of_the_published_process():
+    """dx = 5^t dw from 0 has the variance of the integral of 5^2s."""
+    times = torch.linspace(0, 1, 100_001, dtype=torch.float64)
+    variance = torch.cumulative_trapezoid(25**times, times)
+    torch.testing.assert_close(noise_at(times)[1:], variance.sqrt(), rtol=1e-5, atol=0)
+
+
+def over_time(embedded, batch_size):
+    return EmbeddingOverTime(embedded, NoiseLevels.geometric(1000, 0.06, 5.5), batch_size)
+
+
+def test_the_loss_over_time_vanishes_where_the_noise_is_known_and_weighs_early_times_more():
+    clean = torch.rand((1, 1, 1, 4, 4), generator=generator(1))
+    ours = over_time(clean, 4096)
+
+    def noise(x, t):
+        signal, noise = ours.levels.signal_and_noise(t)
+        return (x - signal * clean[0]) / noise
+
+    assert ours.loss(Oracle(noise), generator()) < 1e-6  # float32, divided by the least noise
+    # nothing predicted leaves E 5^(-2t) / 2 over uniform t
+    nothing = over_time(clean, 50_000).loss(Oracle(lambda x, t: torch.zeros_like(x)), generator())
+    assert nothing.item() == pytest.approx((1 - 1 / 25) / (4 * np.log(5)), rel=0.03)
+
+
+def test_the_embedded_step_follows_the_time():
+    dark_then_bright = torch.stack([-torch.ones((1, 64, 64)), torch.ones((1, 64, 64))])[None]
+    ours, seen = over_time(dark_then_bright, 400), []
+
+    def record(x, t):
+        seen.append((x.mean(dim=(1, 2, 3)) > 0, t))
+        return x
+
+    ours.loss(Oracle(record), generator())
+    ((bright, levels),) = seen
+    middle = ours.levels.nearest_level(2 * noise_at(torch.tensor(0.5)).item())
+    away = (levels - middle).abs() > 1
+    assert torch.equal(bright[away], levels[away] > middle) and away.sum() > 350

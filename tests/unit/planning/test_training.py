@@ -181,7 +181,12 @@ def test_a_baseline_is_bounded_by_the_methods_run_where_a_ratio_was_published(co
     assert training.method_result(config, *run, "ddpm", "5", "8") == {
         "method": "results/training/single_image/a/score_embedding/image5/seed8/result.json"
     }
-    for model in ("score_embedding", "dsm"):
+    # where it draws from noise as the baseline does, that run is the one to compare with
+    section["models"] = [*section["models"], "score_embedding_from_noise"]
+    drawn = training.method_result(config, *run, "ddpm_from_noise", one, "8")["method"]
+    assert "/score_embedding_from_noise/" in drawn
+    assert "/score_embedding/" in training.method_result(config, *run, "ddpm", one, "8")["method"]
+    for model in ("score_embedding", "score_embedding_from_noise", "dsm"):
         assert training.method_result(config, *run, model, one, "8") == {}
     assert training.stop_multiples(config, "ablation_single_image", "a", "ddpm", one) == []
     # of three images together other targets were published

@@ -316,6 +316,18 @@ def test_both_metrics_and_both_baselines_have_rows_of_their_own():
     assert np.isnan(rows.high["ssim_global", "ddpm_from_noise"])
 
 
+def test_the_method_drawn_from_noise_is_held_against_the_baseline_drawn_from_noise():
+    denoised = training(metric="ssim", speedups=(2.0, 2.1, 2.2))
+    drawn = denoised.assign(model=denoised.model + "_from_noise")
+    drawn["speedup_vs_ddpm_from_noise"] = 30 / denoised.speedup_vs_ddpm
+    rows = speedups(pd.concat([denoised, drawn], ignore_index=True)).set_index("baseline")
+    assert rows.verdict.to_dict() == {
+        "ddpm": "below",
+        "ddpm_from_noise, against score_embedding_from_noise": "below",
+    }
+    assert rows.measured_value.iloc[1] == pytest.approx(30 / 2.1, rel=1e-3)
+
+
 def test_several_seeds_of_an_image_are_no_further_images():
     runs = [
         training(image=0, speedups=(29.0, 30.0, 99.0)),
