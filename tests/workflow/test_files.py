@@ -279,7 +279,10 @@ def test_continuous_integration_runs_what_make_test_runs():
         assert command in make.stdout
 
 
-@pytest.mark.parametrize(("family", "shared"), [("study", ""), ("claims", "presets/claims.yaml ")])
+@pytest.mark.parametrize(
+    ("family", "shared"),
+    [("study", ""), ("claims", "presets/learning-rates.yaml presets/claims.yaml ")],
+)
 def test_a_family_of_presets_runs_every_part_on_the_blank_preset(family, shared):
     make = subprocess.run(["make", "-n", family], cwd=PROJECT, capture_output=True, text=True)
     parts = sorted((PROJECT / "presets").glob(f"{family}-*.yaml"))
