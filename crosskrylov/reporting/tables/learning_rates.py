@@ -162,4 +162,4 @@ def rates_sentence(table: pd.DataFrame) -> str:
         for row in best[best["n_reached"] > 0].to_dict("records")
     ]
     ssim = "one-window SSIM" if best["metric"].iloc[0] == "ssim_global" else "windowed SSIM"
-    return f"Fastest to {ssim} {best['target'].iloc[0]:g}: {', '.join(said)}"
+    return f"Chosen for {ssim} {best['target'].iloc[0]:g}: {', '.join(said)}"

@@ -191,7 +191,7 @@ def test_best_rate_is_where_most_runs_arrive_and_then_the_fastest():
     best = best_rates(results, *given).set_index("learning_rate")
     assert list(best[best["chosen"]].index) == [2e-3] and not best["at_the_end"].any()
     assert list(best["n_reached"]) == [3, 3, 3, 2] and best.loc[2e-3, "steps"] == 400
-    assert rates_sentence(best.reset_index()) == ("Fastest to one-window SSIM 0.99: score at 0.002")
+    assert rates_sentence(best.reset_index()) == ("Chosen for one-window SSIM 0.99: score at 0.002")
     ends = best_rates(results[:6], *given)
     assert list(ends["at_the_end"]) == [False, True]
     assert "(the end of the range)" in rates_sentence(ends)
