@@ -1,7 +1,7 @@
-"""DDPM with the warm-up of its learning rate that the score embedding paper's baseline has.
+"""DDPM with a learning rate that grows over 5,000 steps, to the rate that the others have.
 
-The published configuration of 32 x 32 trains for 1,200 steps of a warm-up over 5,000: a control of
-what that alone does to the time to a target.
+The public configuration of the score embedding paper's baseline for one image of CIFAR-10 has a
+warm-up of that length (to 0.0002) and trains for 1,200 steps: a control of what a warm-up does.
 """
 
 from crosskrylov.learning.objectives.base import Objective, Setting, register

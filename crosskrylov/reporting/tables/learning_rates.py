@@ -106,6 +106,7 @@ def rates_by_family(table: pd.DataFrame, target: float, metric: str) -> pd.DataF
 
     The best rate is the one at which most runs reach the target, and of these the one with the
     smallest geometric mean of steps, where a run that was stopped counts with the steps until then.
+    A family of which no run reaches it has no best rate.
     ``at_the_end`` marks a best rate that is the smallest or the largest tried: beyond it there may
     be a better one.
 
@@ -145,8 +146,8 @@ def rates_by_family(table: pd.DataFrame, target: float, metric: str) -> pd.DataF
             )
         best = min(of_family, key=lambda row: (-row["n_reached"], row["mean_log"]))
         for k, row in enumerate(of_family):
-            row["chosen"] = row is best
-            row["at_the_end"] = row is best and k in (0, len(of_family) - 1)
+            row["chosen"] = row is best and row["n_reached"] > 0
+            row["at_the_end"] = row["chosen"] and k in (0, len(of_family) - 1)
         rows += of_family
     return pd.DataFrame(rows, columns=list(BEST_COLUMNS))
 
@@ -154,12 +155,12 @@ def rates_by_family(table: pd.DataFrame, target: float, metric: str) -> pd.DataF
 def rates_sentence(table: pd.DataFrame) -> str:
     """Return the best rates in one plain sentence."""
     best = table[table["chosen"].astype(bool)]
-    if best.empty or not best["n_reached"].any():
+    if best.empty:
         return "No run of the sweep reached its target"
     said = [
         f"{row['family'].replace('_', ' ')} at {row['learning_rate']:g}"
         + (" (the end of the range)" if row["at_the_end"] else "")
-        for row in best[best["n_reached"] > 0].to_dict("records")
+        for row in best.to_dict("records")
     ]
     ssim = "one-window SSIM" if best["metric"].iloc[0] == "ssim_global" else "windowed SSIM"
     return f"Chosen for {ssim} {best['target'].iloc[0]:g}: {', '.join(said)}"

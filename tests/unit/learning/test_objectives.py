@@ -217,8 +217,9 @@ def test_noise_over_time_is_that_of_the_published_process():
     torch.testing.assert_close(noise_at(times)[1:], variance.sqrt(), rtol=1e-5, atol=0)
 
 
-def over_time(embedded, batch_size):
-    return EmbeddingOverTime(embedded, NoiseLevels.geometric(1000, 0.06, 5.5), batch_size)
+def over_time(embedded, batch_size, stretched=1.0):
+    ends = 2 * stretched * noise_at(torch.tensor([0.001, 1.0])).numpy()
+    return EmbeddingOverTime(embedded, NoiseLevels.geometric(1000, *ends), batch_size)
 
 
 def test_the_loss_over_time_vanishes_where_the_noise_is_known_and_weighs_early_times_more():
@@ -248,3 +249,12 @@ def test_the_embedded_step_follows_the_time():
     middle = ours.levels.nearest_level(2 * noise_at(torch.tensor(0.5)).item())
     away = (levels - middle).abs() > 1
     assert torch.equal(bright[away], levels[away] > middle) and away.sum() > 350
+    # times are spread: half of every batch is of either step
+    assert bright.sum() == 200
+
+
+def test_levels_that_are_not_those_of_the_process_are_named():
+    with pytest.raises(
+        ConfigError, match=r"noise of 2\.73, but its levels.* end at 4\.1: set train"
+    ):
+        over_time(torch.zeros((1, 1, 1, 4, 4)), 4, stretched=1.5)
