@@ -20,6 +20,7 @@ from crosskrylov.planning.config import (
     warnings,
 )
 from crosskrylov.planning.runs import relevant_parameters
+from crosskrylov.runtime.files import read_tsv
 from crosskrylov.solvers.index import solver_options
 from crosskrylov.solvers.registry import available_solvers
 from crosskrylov.studies.index import declared_studies
@@ -203,6 +204,13 @@ def test_learning_rates_are_chosen_on_photographs_that_no_control_is_judged_on()
     assert not set(judged) & set(swept) and len(judged) >= 8 and len(swept) >= 3
     assert len(controls["training"]["single_image"]["images"]) >= 12
     assert len(rates["training"]["learning_rates"]["rates"]) >= 4
+
+
+def test_the_learning_rates_of_the_presets_are_those_that_the_sweep_chose():
+    best = read_tsv(PROJECT / "docs/results/tables/best_rates.tsv")
+    chosen = best[best.chosen.astype(bool)].set_index("family").learning_rate
+    said = load_config(PROJECT / "config.yaml", PROJECT / "presets/learning-rates.yaml")
+    assert said["training"]["single_image"]["learning_rates"] == chosen.to_dict()
 
 
 def test_faces_are_compared_by_the_solvers_of_the_study():
