@@ -51,16 +51,17 @@ def plot_survival(table: pd.DataFrame) -> plt.Figure:
                 axis.set_axis_on()
                 for model, style in model_styles(chosen["model"]).items():
                     _draw(axis, chosen[chosen["model"] == model], readable(model), style)
-                axis.set(xscale="log", ylim=(-0.04, 1.04), title=f"{dataset}: SSIM {target:g}")
-                axis.set_xlabel("pre-computation + training (s)")
+                axis.set(xscale="log", ylim=(-0.04, 1.04), title=f"{dataset}\nSSIM {target:g}")
+                axis.set_xlabel("seconds")
             row[0].set_ylabel("share not there yet")
         drawn = [axis for axis in axes.flat if axis.lines]
         if drawn:
-            drawn[0].legend(fontsize="x-small")
+            max(drawn, key=lambda axis: len(axis.lines)).legend(fontsize="x-small")
         headline(
             figure,
             survival_finding(runs),
-            f"{described_sets(runs)}. One-window SSIM; ticks: runs that were stopped before.",
+            f"{described_sets(runs)}. One-window SSIM; pre-computation and training; ticks: runs "
+            "that were stopped before.",
         )
     return figure
 
