@@ -29,7 +29,10 @@ from crosskrylov.solvers.registry import make_solver
 from tests.unit.devices.accelerator import DeviceMixError, OnAccelerator, accelerator
 
 TINY = {"channels": [8, 8], "layers_per_block": 1, "attention_resolution": 4, "norm_groups": 4}
-TRAINING = {"noise_levels": 20, "sigma_min": 0.02, "sigma_max": 20.0}
+TRAINING = {
+    **{"noise_levels": 20, "sigma_min": 0.02, "sigma_max": 20.0},
+    "single_image": {"start_noise": 0.506},
+}
 IMAGES = torch.rand((3, 1, 8, 8), generator=torch.Generator().manual_seed(1))
 CASES = [
     (name, experiment)
@@ -51,7 +54,8 @@ def objective_of(name, experiment):
     model = registered_models()[name]
     times = torch.linspace(0, 1, 4)
     embedded = IMAGES[:, None].repeat(1, 4, 1, 1, 1) * 0.9 if model.scores else None
-    levels = NoiseLevels.from_config(model.experiments[experiment], TRAINING)
+    training = model.recipe_in(experiment).training(TRAINING)
+    levels = NoiseLevels.from_config(model.experiments[experiment], training)
     setting = Setting(
         *(IMAGES, times, embedded, levels, 8, 0.1, 0.5, 1.0, model.scaled),
         flow=lambda noises: noises.clamp(-1, 1),  # in the place of a trained network's
