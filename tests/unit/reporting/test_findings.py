@@ -689,6 +689,13 @@ def test_times_are_those_to_windowed_targets_by_the_calibrated_clock():
     assert "DSM in 1 of 1 run (median 4 s), by DDPM in 1 of 1 run (median 100 s)" in found
 
 
+def test_the_finding_on_times_counts_runs_of_one_set_only():
+    compared = reached(("dsm", True, 5.0), ("ddpm", True, 9.0)).assign(dataset="b")
+    elsewhere = reached(("ddpm", False, 1.0)).assign(dataset="a")
+    found = training.time_finding(pd.concat([compared, elsewhere]))
+    assert "on b by DSM in 1 of 1 run (median 5 s), by DDPM in 1 of 1 run" in found
+
+
 def test_runs_that_were_stopped_are_hollow_and_counted():
     table = reached(("dsm", True, 5.0), ("dsm", False, 9.0), ("ddpm", True, 6.0))
     axis = training.plot_time_to_ssim(table).axes[0]

@@ -198,3 +198,10 @@ def test_best_rate_is_where_most_runs_arrive_and_then_the_fastest():
     table = learning_rates_table(results, {"m": "score"}, [calibration(0.1)])
     assert len(table) == 12 * 4 and set(table["family"]) == {"score"}
     assert table["seconds"].isna().sum() == 2
+
+
+def test_no_rate_is_chosen_where_no_run_arrives():
+    missed = [sweep(rate, 400, stopped=(0.99,)) for rate in (1e-3, 2e-3)]
+    best = best_rates(missed, {"m": "score"}, 0.99, "ssim_global")
+    assert not best["chosen"].any() and not best["at_the_end"].any()
+    assert rates_sentence(best) == "No run of the sweep reached its target"
