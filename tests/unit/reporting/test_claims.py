@@ -395,6 +395,54 @@ def test_budget_compares_the_best_samplers_seed_by_seed(ours, ddpm, verdict):
     assert row["baseline"] == f"ddpm ({np.mean(ddpm):.4g} against {np.mean(ours):.4g})"
 
 
+def final_rows(model, reference, values, n_samples, sampler="heun", metric="frechet_x"):
+    return [
+        {
+            **dict(experiment="quality", dataset="photos32", image_size=32, model=model, seed=seed),
+            **dict(sampler=sampler, reference=reference, n_samples=n_samples),
+            **dict(metric=metric, value=value),
+        }
+        for seed, value in enumerate(values)
+    ]
+
+
+def test_many_samples_of_final_models_decide_over_those_of_the_budget():
+    rows = []
+    for reference, factor in (("training", 1.0), ("held_out", 0.5)):
+        rows += final_rows("score_embedding", reference, [2.0, 2.1, 2.2], 5000)
+        rows += final_rows("ddpm", reference, [4.0 * factor, 4.2 * factor, 4.4 * factor], 5000)
+        rows += final_rows("ddpm", reference, [90.0, 90.0, 90.0], 9000)  # of one model only
+        rows += final_rows("ddpm", reference, [80.0, 80.0, 80.0], 1000)  # fewer
+    # the sampler is chosen seed by seed: all of them count, none is preferred after the fact
+    for row, sampler in zip(rows[:3], ("heun", "ddim", "dpm"), strict=True):
+        row["sampler"] = sampler
+    budget = [
+        {**row, "experiment": "budget", "n_samples": 300, "value": 100.0}
+        for row in rows
+        if row["reference"] == "training"
+    ]
+    table = claims_table(solvers(), None, pd.DataFrame([*rows, *budget]))
+    found = table[table.claim.str.contains("time budget")]
+    assert found.metric.tolist() == [
+        "frechet_x to training images, 5,000 samples, of ddpm over the method's",
+        "frechet_x to held-out images, 5,000 samples, of ddpm over the method's",
+    ]
+    np.testing.assert_allclose(found.measured_value.astype(float), [2.0, 1.0], rtol=1e-3)
+    assert found.verdict.tolist() == ["reproduced", "undecided"]
+
+
+def test_final_models_of_one_kind_leave_the_claim_to_the_budget():
+    rows = final_rows("ddpm", "training", [2.0, 2.1], 5000)
+    for model, values in (("score_embedding", [2.0, 2.1]), ("ddpm", [1.0, 1.1])):
+        rows += [
+            {**row, "experiment": "budget"} for row in final_rows(model, "training", values, 300)
+        ]
+    table = claims_table(solvers(), None, pd.DataFrame(rows))
+    (found,) = table[table.claim.str.contains("time budget")].to_dict("records")
+    assert found["metric"] == "frechet_x of ddpm over the method's"
+    assert found["baseline"] == "ddpm (1.05 against 2.05)"
+
+
 # --- withdrawn ------------------------------------------------------------------------------------
 
 
