@@ -92,6 +92,7 @@ def train_budget(
         loop_options(
             training,
             warm_up_steps=recipe.warm_up_steps,
+            annealed=recipe.annealed,
             budget_seconds=seconds,
             max_steps=options["max_steps"],
             first_evaluation=0,

@@ -203,6 +203,7 @@ def train_single_image(
         loop_options(
             training,
             warm_up_steps=recipe.warm_up_steps,
+            annealed=recipe.annealed,
             budget_seconds=options["budget_seconds"],
             max_steps=options["max_steps"],
             goals=run_goals(options["targets"], options["metrics"], bounds),

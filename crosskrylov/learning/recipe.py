@@ -23,6 +23,8 @@ class Recipe:
         Largest learning rate of Adam.
     warm_up_steps : int
         Steps over which the learning rate grows linearly to it.
+    annealed : bool
+        Whether it falls to zero again by half a cosine over the budget.
     ema_decay : float or None
         Decay of the averaged weights.
     batch_size : int or None
@@ -42,6 +44,7 @@ class Recipe:
 
     learning_rate: float | None = None
     warm_up_steps: int = 0
+    annealed: bool = False
     ema_decay: float | None = None
     batch_size: int | None = None
     sigma_range: tuple[float, float] | None = None

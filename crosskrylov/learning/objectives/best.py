@@ -56,7 +56,7 @@ class WeightedLevels:
 @register(
     "best",
     experiments={"single_image": "geometric"},
-    elsewhere="made for a single image: it has shown nothing for generation",
+    elsewhere="made for a single image; for generation there is 'best_generation'",
     recipe={
         "single_image": {
             "parametrisation": "image",

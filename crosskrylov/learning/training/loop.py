@@ -75,6 +75,9 @@ class TrainingOptions:
         Of Adam.
     warm_up_steps : int
         Steps over which the learning rate grows linearly to ``learning_rate``; 0: none.
+    annealed : bool
+        The learning rate falls to zero by half a cosine over the seconds of the budget or the
+        largest number of steps, whichever is nearer its end.
     ema_decay : float
         Decay of the averaged weights, which are those evaluated and kept.
     gradient_clip : float
@@ -99,6 +102,7 @@ class TrainingOptions:
     goals: tuple[Goal, ...] = ()
     learning_rate: float = 1e-3
     warm_up_steps: int = 0
+    annealed: bool = False
     ema_decay: float = 0.99
     gradient_clip: float = 1.0
     first_evaluation: int = 20
@@ -183,8 +187,15 @@ class OptimiserSteps:
         stand_in.grad = torch.zeros(1, device=self.device)
         torch.optim.Adam([stand_in], fused=True).step()
 
-    def take(self, number: int) -> tuple[float, float]:
+    def take(self, number: int, done: float = 0.0) -> tuple[float, float]:
         """Do the optimiser step after step ``number``; return (loss, seconds).
+
+        Parameters
+        ----------
+        number : int
+            Steps that were made before.
+        done : float
+            The part of the training that is over, in [0, 1]; with ``annealed`` it counts.
 
         Raises
         ------
@@ -205,10 +216,8 @@ class OptimiserSteps:
                 f"{values[1]}; lower training.learning_rate (now {self.options.learning_rate:g}) "
                 f"or training.gradient_clip (now {self.options.gradient_clip:g})."
             )
-        if self.options.warm_up_steps:
-            part = min(1.0, (number + 1) / self.options.warm_up_steps)
-            for group in self.optimiser.param_groups:
-                group["lr"] = self.options.learning_rate * part
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self.options, number, done)
         self.optimiser.step()
         self.average.step(self.network.parameters())
         if self.device.type == "cuda":
@@ -307,7 +316,7 @@ def train(
     try:
         with between_steps() as interruption:
             while not stopped_by:
-                loss, seconds = steps.take(progress.step)
+                loss, seconds = steps.take(progress.step, part_done(progress, options))
                 progress.step += 1
                 progress.train_seconds += seconds
                 progress.loss_sum += loss
@@ -346,6 +355,24 @@ def train(
         progress.evaluation_seconds,
         stopped_by,
     )
+
+
+def learning_rate(options: TrainingOptions, number: int, done: float) -> float:
+    """Return the learning rate of the step after step ``number``, ``done`` of the training over."""
+    rate = options.learning_rate
+    if options.warm_up_steps:
+        rate *= min(1.0, (number + 1) / options.warm_up_steps)
+    if options.annealed:
+        rate *= (1 + math.cos(math.pi * done)) / 2
+    return rate
+
+
+def part_done(progress: Progress, options: TrainingOptions) -> float:
+    """Return the part of the training that is over by the bound that is nearer, in [0, 1]."""
+    part = progress.train_seconds / options.budget_seconds
+    if options.max_steps is not None:
+        part = max(part, progress.step / options.max_steps)
+    return min(part, 1.0)
 
 
 def _evaluation_due(progress: Progress, options: TrainingOptions) -> bool:

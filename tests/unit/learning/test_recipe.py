@@ -6,10 +6,17 @@ import numpy as np
 import pytest
 import torch
 
+# isort: off
+import crosskrylov.runtime.torchvision_compat  # noqa: F401  (must come before diffusers)
+from diffusers.models.unets.unet_2d import UNet2DOutput
+
+# isort: on
 from crosskrylov.errors import ConfigError
 from crosskrylov.learning.objectives.best import WeightedLevels
+from crosskrylov.learning.objectives.best_generation import LogNormalLevels
 from crosskrylov.learning.objectives.index import registered_models
 from crosskrylov.learning.objectives.levels import LevelObjective
+from crosskrylov.learning.objectives.mixture import mixture_noise
 from crosskrylov.learning.preconditioned import (
     DATA_STD,
     coefficients,
@@ -18,8 +25,13 @@ from crosskrylov.learning.preconditioned import (
 )
 from crosskrylov.learning.recipe import Recipe
 from crosskrylov.learning.schedule import NoiseLevels
-from crosskrylov.learning.training.checkpoint import load_network
-from crosskrylov.learning.training.loop import OptimiserSteps, TrainingOptions, train
+from crosskrylov.learning.training.checkpoint import Progress, load_network
+from crosskrylov.learning.training.loop import (
+    OptimiserSteps,
+    TrainingOptions,
+    part_done,
+    train,
+)
 from crosskrylov.learning.unet import build_unet
 
 TINY = {"channels": [8], "layers_per_block": 1, "attention_resolution": 0, "norm_groups": 4}
@@ -146,6 +158,70 @@ def test_the_learning_rate_grows_to_its_value_and_stays():
     assert rates == pytest.approx([0.1, 0.2, 0.3, 0.3, 0.3])
 
 
+@pytest.mark.parametrize("warm_up", [0, 2])
+def test_an_annealed_learning_rate_falls_to_zero_over_the_nearer_bound(warm_up, monkeypatch):
+    options = TrainingOptions(
+        budget_seconds=1000,
+        max_steps=4,
+        learning_rate=0.3,
+        warm_up_steps=warm_up,
+        annealed=True,
+        device="cpu",
+    )
+    rates = []
+    take = OptimiserSteps.take
+
+    def recorded(steps, *arguments):
+        found = take(steps, *arguments)
+        rates.append(steps.optimiser.param_groups[0]["lr"])
+        return found
+
+    monkeypatch.setattr(OptimiserSteps, "take", recorded)
+    train(network("edm"), WeightedLevels(images(), LEVELS, 1, "edm"), options, 7)
+    cosine = 0.15 * (1 + np.cos(np.pi * np.arange(4) / 4))
+    assert rates == pytest.approx(cosine * ([0.5, 1, 1, 1] if warm_up else 1))
+    progress = Progress(step=1, train_seconds=750.0)  # the seconds are nearer their end
+    assert part_done(progress, options) == pytest.approx(0.75)
+    assert part_done(Progress(step=1, train_seconds=1001.0), options) == 1
+    assert part_done(Progress(step=3), options) == pytest.approx(0.75)
+
+
+class ExactNoise(torch.nn.Module):
+    """The network that Eq. 28f asks for; it remembers the levels that it saw."""
+
+    def __init__(self, clean):
+        super().__init__()
+        self.clean, self.seen = clean, []
+
+    def forward(self, x, t):
+        self.seen.append(t)
+        return UNet2DOutput(sample=mixture_noise(x, self.clean, *LEVELS.signal_and_noise(t)))
+
+
+def test_generations_loss_has_the_exact_score_for_its_minimum():
+    clean = 0.05 * images()  # alike, so that noise hides which one it is
+    losses = {}
+    for exact in (True, False):
+        objective = LogNormalLevels(clean, LEVELS, 64, "edm", exact_target=exact)
+        losses[exact] = objective.loss(ExactNoise(clean), generator()).item()
+    assert losses[True] == pytest.approx(0, abs=1e-10)
+    assert losses[False] > 1e-3  # what no network can predict
+
+
+def test_levels_of_generation_are_drawn_log_normally_or_alike():
+    clean = images()
+    log_sigmas = torch.as_tensor(LEVELS.sigmas).log()
+    for log_normal in (True, False):
+        net = ExactNoise(clean)
+        LogNormalLevels(clean, LEVELS, 20_000, "edm", log_normal=log_normal).loss(net, generator())
+        found = torch.bincount(net.seen[0], minlength=len(LEVELS)) / 20_000
+        density = torch.exp(-((log_sigmas + 1.2) ** 2) / (2 * 1.2**2))
+        expected = density if log_normal else torch.ones_like(density)
+        torch.testing.assert_close(
+            found.double(), expected / expected.sum(), atol=0.012, rtol=0, check_dtype=False
+        )
+
+
 def test_a_recipe_sets_what_it_says_and_nothing_else():
     training = {
         "learning_rate": 1,
@@ -192,15 +268,20 @@ def test_declarations_that_say_what_is_no_recipe(tmp_path, said, words):
         registered_models(tmp_path)
 
 
-def test_one_ingredient_less_is_one_change():
+@pytest.mark.parametrize(
+    ("best", "experiment"), [("best", "single_image"), ("best_generation", "budget")]
+)
+def test_one_ingredient_less_is_one_change(best, experiment):
     """The ablation's rows are the recipe but for what their names say."""
     models = registered_models()
-    whole = vars(models["best"].recipe_in("single_image"))
-    for name, model in models.items():
-        if name.startswith("best_"):
-            own = vars(model.recipe_in("single_image"))
-            assert model.is_same_training_as(models["best"])
-            assert sum(own[key] != whole[key] for key in whole) == 1, name
+    whole = vars(models[best].recipe_in(experiment))
+    variants = [model for model in models.values() if model.varies == best]
+    assert len(variants) >= 6
+    for model in variants:
+        own = vars(model.recipe_in(experiment))
+        changed = [key for key in whole if own[key] != whole[key]]
+        # of the recipe, or of the loss, which is then another function's
+        assert len(changed) == int(model.is_same_training_as(models[best])), model.name
 
 
 def test_best_is_trained_up_to_the_noise_that_it_denoises():
