@@ -11,8 +11,10 @@ from crosskrylov.learning.objectives.mixture import mixture_noise
 from crosskrylov.learning.preconditioned import loss_weight
 from crosskrylov.learning.schedule import NoiseLevels
 
-#: Mean and standard deviation of log sigma, Karras et al. 2022, Table 1.
-LOG_SIGMA = (-1.2, 1.2)
+#: Mean and standard deviation of log sigma, from short runs on digits.
+LOG_SIGMA = (0.0, 1.4)
+#: Those of Karras et al. 2022, Table 1.
+LOG_SIGMA_KARRAS = (-1.2, 1.2)
 
 
 class LogNormalLevels:
@@ -28,8 +30,9 @@ class LogNormalLevels:
         Images (with replacement) per step.
     parametrisation : {"noise", "edm", "image"}
         That of the network, which gives the weights w.
-    log_normal : bool
-        Levels are drawn by the density of log sigma in Eq. 28f; else uniformly.
+    log_sigma : pair of float, or None
+        Mean and standard deviation of the normal density that levels are drawn by, in log sigma;
+        None: all are drawn alike.
     exact_target : bool
         e = E[z | x_t], the exact score of the noised data set up to a factor (`mixture_noise`);
         else the noise that was drawn. The minimiser is the same.
@@ -41,7 +44,7 @@ class LogNormalLevels:
         levels: NoiseLevels,
         batch_size: int,
         parametrisation: str,
-        log_normal: bool = True,
+        log_sigma: tuple[float, float] | None = LOG_SIGMA,
         exact_target: bool = True,
     ):
         self.images = images.float()
@@ -50,9 +53,10 @@ class LogNormalLevels:
         self.exact_target = exact_target
         sigmas = torch.as_tensor(levels.sigmas)
         self.weights = loss_weight(sigmas, parametrisation).float()[:, None, None, None]
-        mean, std = LOG_SIGMA
-        density = torch.exp(-((sigmas.log() - mean) ** 2) / (2 * std**2))
-        self.density = density if log_normal else torch.ones_like(density)
+        self.density = torch.ones_like(sigmas)
+        if log_sigma is not None:
+            mean, std = log_sigma
+            self.density = torch.exp(-((sigmas.log() - mean) ** 2) / (2 * std**2))
 
     def to(self, device: torch.device) -> "LogNormalLevels":
         """Move the data to ``device``; levels are drawn on the CPU."""
@@ -81,10 +85,10 @@ class LogNormalLevels:
     recipe={
         "budget": {
             "parametrisation": "edm",
-            "learning_rate": 5e-3,
+            "learning_rate": 6e-3,
             "warm_up_steps": 50,
             "annealed": True,
-            "channels": (16, 32, 64),
+            "channels": (16, 32, 32),
         },
     },
 )
@@ -124,7 +128,17 @@ def best_generation(setting: Setting) -> Objective:
 )
 def uniform_levels(setting: Setting) -> Objective:
     """Return the loss of Eq. 28f with all levels drawn alike."""
-    return LogNormalLevels(**_shared(setting), log_normal=False)
+    return LogNormalLevels(**_shared(setting), log_sigma=None)
+
+
+@register(
+    "best_generation_karras",
+    experiments={"budget": "geometric"},
+    varies="best_generation",
+)
+def levels_of_karras(setting: Setting) -> Objective:
+    """Return the loss of Eq. 28f with levels drawn as Karras et al. 2022 do."""
+    return LogNormalLevels(**_shared(setting), log_sigma=LOG_SIGMA_KARRAS)
 
 
 @register(

@@ -13,7 +13,11 @@ from diffusers.models.unets.unet_2d import UNet2DOutput
 # isort: on
 from crosskrylov.errors import ConfigError
 from crosskrylov.learning.objectives.best import WeightedLevels
-from crosskrylov.learning.objectives.best_generation import LogNormalLevels
+from crosskrylov.learning.objectives.best_generation import (
+    LOG_SIGMA,
+    LOG_SIGMA_KARRAS,
+    LogNormalLevels,
+)
 from crosskrylov.learning.objectives.index import registered_models
 from crosskrylov.learning.objectives.levels import LevelObjective
 from crosskrylov.learning.objectives.mixture import mixture_noise
@@ -208,18 +212,20 @@ def test_generations_loss_has_the_exact_score_for_its_minimum():
     assert losses[False] > 1e-3  # what no network can predict
 
 
-def test_levels_of_generation_are_drawn_log_normally_or_alike():
-    clean = images()
+@pytest.mark.parametrize("log_sigma", [LOG_SIGMA, LOG_SIGMA_KARRAS, None])
+def test_levels_of_generation_are_drawn_log_normally_or_alike(log_sigma):
+    clean, n = images(), 20_000
     log_sigmas = torch.as_tensor(LEVELS.sigmas).log()
-    for log_normal in (True, False):
-        net = ExactNoise(clean)
-        LogNormalLevels(clean, LEVELS, 20_000, "edm", log_normal=log_normal).loss(net, generator())
-        found = torch.bincount(net.seen[0], minlength=len(LEVELS)) / 20_000
-        density = torch.exp(-((log_sigmas + 1.2) ** 2) / (2 * 1.2**2))
-        expected = density if log_normal else torch.ones_like(density)
-        torch.testing.assert_close(
-            found.double(), expected / expected.sum(), atol=0.012, rtol=0, check_dtype=False
-        )
+    net = ExactNoise(clean)
+    LogNormalLevels(clean, LEVELS, n, "edm", log_sigma=log_sigma).loss(net, generator())
+    found = torch.bincount(net.seen[0], minlength=len(LEVELS)).double() / n
+    expected = torch.ones_like(log_sigmas)
+    if log_sigma is not None:
+        mean, std = log_sigma
+        expected = torch.exp(-((log_sigmas - mean) ** 2) / (2 * std**2))
+    expected = expected / expected.sum()
+    # four standard deviations of a share of n draws
+    assert ((found - expected).abs() < 4 * (expected / n).sqrt()).all()
 
 
 def test_a_recipe_sets_what_it_says_and_nothing_else():
