@@ -20,6 +20,13 @@ from crosskrylov.learning.objectives.single_level import SingleLevelObjective
     family="scaled_score",
     elsewhere="the same as 'score_embedding' over a schedule of levels",
 )
+# a control: what is left of the difference from DDPM when both have its noise levels
+@register(
+    "score_embedding_linear",
+    experiments={"budget": "linear"},
+    scores=True,
+    elsewhere="without a schedule there it would be 'score_embedding'",
+)
 def score_embedding(setting: Setting) -> Objective:
     """Return the published loss (Eq. 25); over a schedule, level t noises an embedded step.
 

@@ -5,6 +5,7 @@ data set; where other images were used the row says so in its column ``dataset``
 becomes a verdict: `crosskrylov.reporting.tables.verdicts`.
 """
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -56,6 +57,8 @@ QUALITY_PATH = "results/tables/quality.tsv"
 SAVING_RANGE = (15.8, 43.7)
 PUBLISHED_METHOD = "cross_matrix_galerkin"
 MODEL = "score_embedding"
+#: The method in generation: on its own noise levels, and on DDPM's.
+GENERATING = (MODEL, "score_embedding_linear")
 #: The phases of clocks.tsv that make a time end to end.
 PHASES = ("assembly", "conversion", "setup", "solve", "check")
 
@@ -422,20 +425,21 @@ def _budget_rows(quality: pd.DataFrame | None) -> list[dict]:
     not_run = [_row(BUDGET_TEXT, paper_value, None, "ddpm")]
     if quality is None or quality.empty:
         return not_run
-    of_models = quality[quality.model.isin([MODEL, "ddpm"])]
-    distances = of_models[of_models.metric.astype(str).str.match(r"fid|frechet")]
+    distances = quality[quality.metric.astype(str).str.match(r"fid|frechet")]
     rows = []
-    for (dataset, size), of_set in distances.groupby(["dataset", "image_size"]):
-        for judged, to in _judged_samples(of_set):
+    sets = distances.groupby(["dataset", "image_size"])
+    for ((dataset, size), of_set), method in itertools.product(sets, GENERATING):
+        for judged, to in _judged_samples(of_set[of_set.model.isin([method, "ddpm"])]):
             if judged.model.nunique() < 2:
                 continue
             # FID where there is one
             metric = min(judged.metric.unique(), key=lambda name: (name != "fid", name))
             chosen = judged[judged.metric == metric]
-            best = [_best_sampler(chosen[chosen.model == model]) for model in (MODEL, "ddpm")]
+            best = [_best_sampler(chosen[chosen.model == model]) for model in (method, "ddpm")]
             if best[0].empty or best[1].empty:
                 continue
             ours, ddpm = best[0].align(best[1], join="inner")
+            of_method = "" if method == MODEL else f" of {method}"
             measured = NO_INTERVAL
             if len(ours) and (ours > 0).all() and (ddpm > 0).all():
                 measured = ratio_interval(ddpm, ours)
@@ -443,7 +447,7 @@ def _budget_rows(quality: pd.DataFrame | None) -> list[dict]:
                 _row(
                     *(BUDGET_TEXT, paper_value),
                     f"{metric}{to} of ddpm over the method's",
-                    f"ddpm ({best[1].mean():.4g} against {best[0].mean():.4g})",
+                    f"ddpm ({best[1].mean():.4g} against {best[0].mean():.4g}{of_method})",
                     dataset=dataset,
                     image_size=size,
                     measured=measured,

@@ -48,6 +48,7 @@ def test_every_model_says_what_it_needs():
         "immiscible",
         "immiscible_knn",
         "dsm_fp",
+        "score_embedding_linear",
     }
     assert {m.name for m in models.values() if set(m.experiments) == {"study"}} == {
         "dsm_continued",
@@ -62,6 +63,7 @@ def test_every_model_says_what_it_needs():
         "score_embedding",
         "score_embedding_scaled",
         "score_embedding_from_noise",
+        "score_embedding_linear",
     }
     assert {m.name for m in models.values() if m.scaled} == {"score_embedding_scaled", "dsm_scaled"}
     assert baseline_model() == "ddpm"

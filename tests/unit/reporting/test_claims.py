@@ -431,6 +431,20 @@ def test_many_samples_of_final_models_decide_over_those_of_the_budget():
     assert found.verdict.tolist() == ["reproduced", "undecided"]
 
 
+def test_the_method_on_the_noise_levels_of_ddpm_has_a_row_of_its_own():
+    rows = []
+    for reference in ("training", "held_out"):
+        rows += final_rows("score_embedding", reference, [4.0, 4.2], 5000)
+        rows += final_rows("score_embedding_linear", reference, [2.0, 2.2], 5000)
+        rows += final_rows("ddpm", reference, [1.0, 1.0], 5000)
+    table = claims_table(solvers(), None, pd.DataFrame(rows))
+    found = table[table.claim.str.contains("time budget")]
+    assert (
+        found.baseline.tolist()
+        == ["ddpm (1 against 4.1)"] * 2 + ["ddpm (1 against 2.1 of score_embedding_linear)"] * 2
+    )
+
+
 def test_final_models_of_one_kind_leave_the_claim_to_the_budget():
     rows = final_rows("ddpm", "training", [2.0, 2.1], 5000)
     for model, values in (("score_embedding", [2.0, 2.1]), ("ddpm", [1.0, 1.1])):
