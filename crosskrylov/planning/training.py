@@ -716,7 +716,13 @@ def has_ablation(config: Mapping) -> bool:
 
 def ablation_options(config: Mapping) -> dict[str, Any]:
     """Return what the table of the ablation is told."""
-    return {"target": config["training"]["ablation"]["target"], "main_variants": main_variants()}
+    # runs end with the targets of their metrics: another's would be judged too early
+    pursued = config["training"]["single_image"]["metrics"]
+    return {
+        "target": config["training"]["ablation"]["target"],
+        "main_variants": main_variants(),
+        "metric": "ssim" if "ssim" in pursued else pursued[0],
+    }
 
 
 def figures(config: Mapping) -> dict[str, Shown]:

@@ -567,16 +567,16 @@ def plot_ablation(table: pd.DataFrame) -> plt.Figure:
     )
     heights = {variant: -k for k, variant in enumerate(order)}
     panels = sorted(set(zip(table["dataset"], table["outcome"])))
-    runs = table["n_runs"] if "n_runs" in table else table["n_seeds"]
     with figure_style():
         figure, axes = grid(1, max(len(panels), 1), height=0.24 * len(order) + 0.8, sharey=True)
         for axis, (dataset, outcome) in zip(axes[0], panels):
             here = (table["dataset"] == dataset) & (table["outcome"] == outcome)
-            chosen, most = table[here], runs[here].max()
-            for row, n_runs in zip(chosen.to_dict("records"), runs[here]):
+            chosen = table[here]
+            for row in chosen.to_dict("records"):
                 height, reached = heights[row["variant"]], int(row["n_seeds"])
-                # tables of old snapshots do not count runs: as many as of the best variant
-                total = int(n_runs) if "n_runs" in table else int(most)
+                # rows of old snapshots do not count runs: as many as of the best variant
+                n_runs = row.get("n_runs")
+                total = int(chosen["n_seeds"].max() if pd.isna(n_runs) else n_runs)
                 if reached:
                     axis.plot([row["smallest"], row["largest"]], [height] * 2, color=BLUE, lw=1.2)
                     full = BLUE if reached == total else "white"
@@ -609,6 +609,8 @@ def ablation_finding(table: pd.DataFrame) -> str:
 _OUTCOMES = {
     "steps_to_ssim": "steps to the target SSIM",
     "seconds_to_ssim": "seconds to the target SSIM",
+    "steps_to_ssim_global": "steps to the target one-window SSIM",
+    "seconds_to_ssim_global": "seconds to the target one-window SSIM",
 }
 
 

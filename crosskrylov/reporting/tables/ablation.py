@@ -27,11 +27,14 @@ logger = logging.getLogger(__name__)
 
 
 def ablation_outcomes(
-    results: Iterable[Mapping], target: float, main_variants: Mapping[str, str]
+    results: Iterable[Mapping],
+    target: float,
+    main_variants: Mapping[str, str],
+    metric: str = "ssim",
 ) -> pd.DataFrame:
     """Return one row per run and outcome.
 
-    Outcomes are ``steps_to_ssim`` and ``seconds_to_ssim`` (missing where the target was not
+    Outcomes are ``steps_to_`` and ``seconds_to_`` the metric (missing where the target was not
     reached) for single images, and the Fréchet distance for generation.
 
     Parameters
@@ -40,9 +43,11 @@ def ablation_outcomes(
         Contents of the ``result.json`` files of the ablations, and of the main experiments on the
         same image sets, of which only ``main_variants`` are taken.
     target : float
-        Windowed SSIM.
+        SSIM.
     main_variants : mapping
         Models of the main experiments that are variants too, and which.
+    metric : {"ssim", "ssim_global"}
+        The SSIM that the target is one of, and that runs pursue.
     """
     rows = []
     for result in results:
@@ -52,12 +57,12 @@ def ablation_outcomes(
         shared = {key: result[key] for key in ("dataset", "image_size", "seed")}
         shared["variant"] = main_variants[result["model"]] if is_main else result["model"]
         for at in result.get("targets", []):
-            if at["target_ssim"] == target and at.get("metric", "ssim") == "ssim":
+            if at["target_ssim"] == target and at.get("metric", "ssim") == metric:
                 reached = at["reached"]
                 steps = at["step"] if reached else None
                 seconds = result["precompute_seconds"] + at["train_seconds"] if reached else None
-                rows.append(shared | {"outcome": "steps_to_ssim", "value": steps})
-                rows.append(shared | {"outcome": "seconds_to_ssim", "value": seconds})
+                rows.append(shared | {"outcome": f"steps_to_{metric}", "value": steps})
+                rows.append(shared | {"outcome": f"seconds_to_{metric}", "value": seconds})
         rows += [
             shared | {"outcome": entry["metric"], "value": entry["value"]}
             for entry in result.get("quality", [])
@@ -70,7 +75,10 @@ def ablation_outcomes(
 
 
 def ablation_table(
-    results: Iterable[Mapping], target: float, main_variants: Mapping[str, str]
+    results: Iterable[Mapping],
+    target: float,
+    main_variants: Mapping[str, str],
+    metric: str = "ssim",
 ) -> pd.DataFrame:
     """Return mean and range over seeds of every variant, beside those of the published one.
 
@@ -84,7 +92,7 @@ def ablation_table(
 
     Parameters
     ----------
-    results, target, main_variants
+    results, target, main_variants, metric
         See `ablation_outcomes`.
 
     Returns
@@ -92,7 +100,7 @@ def ablation_table(
     DataFrame
         With `COLUMNS`.
     """
-    table = compare_variants(ablation_outcomes(results, target, main_variants))
+    table = compare_variants(ablation_outcomes(results, target, main_variants, metric))
     logger.info(ablation_sentence(table))
     return table
 

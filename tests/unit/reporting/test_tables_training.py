@@ -252,11 +252,13 @@ def test_main_experiments_serve_as_variants():
     assert steps.to_dict() == {"published": 1, "no_embedding": 2, "sum": 3}
 
 
-def test_the_ablation_is_judged_on_the_windowed_metric():
+@pytest.mark.parametrize(("metric", "expected"), [("ssim", 3), ("ssim_global", 1)])
+def test_the_ablation_is_judged_on_one_metric(metric, expected):
     late = run("published", [0.1, 0.1, 0.96], one_window=[0.96] * 3)
-    table = ablation_table([late | {"experiment": "ablation_single_image"}], 0.95, MAIN)
-    steps = table.set_index("outcome").loc["steps_to_ssim"]
-    assert (steps["mean"], steps["n_runs"]) == (3, 1)
+    late |= {"experiment": "ablation_single_image"}
+    table = ablation_table([late], 0.95, MAIN, metric)
+    steps = table.set_index("outcome").loc[f"steps_to_{metric}"]
+    assert (steps["mean"], steps["n_runs"]) == (expected, 1)
 
 
 def test_one_seed_judges_nothing():
