@@ -717,7 +717,7 @@ def has_ablation(config: Mapping) -> bool:
 def ablation_options(config: Mapping) -> dict[str, Any]:
     """Return what the table of the ablation is told."""
     # runs end with the targets of their metrics: another's would be judged too early
-    pursued = config["training"]["single_image"]["metrics"]
+    pursued = config["training"]["ablation"]["single_image"]["metrics"]
     return {
         "target": config["training"]["ablation"]["target"],
         "main_variants": main_variants(),

@@ -1,5 +1,6 @@
 """Figures of the training experiments."""
 
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -585,7 +586,7 @@ def plot_ablation(table: pd.DataFrame) -> plt.Figure:
             reference = chosen[chosen["variant"] == PUBLISHED].dropna(subset=["mean"])
             for row in reference.to_dict("records"):
                 axis.axvspan(row["smallest"], row["largest"], color=GREY, alpha=0.15, lw=0)
-            axis.set(title=dataset, xlabel=_outcome(outcome))
+            axis.set(title=dataset, xlabel=textwrap.fill(_outcome(outcome), 18))
         axes[0][0].set_yticks(list(heights.values()), [_variant(name) for name in heights])
         axes[0][0].set_ylim(min(heights.values(), default=0) - 0.6, 0.6)
         headline(

@@ -38,6 +38,16 @@ def config():
     )
 
 
+def test_the_ablation_is_judged_on_the_ssim_that_its_runs_pursue(config):
+    section = config["training"]["ablation"]["single_image"]
+    for pursued, expected in (
+        (["ssim", "ssim_global"], "ssim"),
+        (["ssim_global"], "ssim_global"),
+    ):
+        section["metrics"] = pursued
+        assert training.ablation_options(config)["metric"] == expected
+
+
 def test_variants_of_the_ablation_train_score_embedding(config):
     names = [
         training.trained_model(config, "ablation_single_image", name) for name in ("sum", "scaled")

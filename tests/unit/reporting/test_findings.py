@@ -679,6 +679,13 @@ def test_means_over_some_seeds_are_hollow_and_counted():
     assert [text.get_text() for text in axis.texts if len(text.get_text()) == 3] == ["3/3", "2/3"]
 
 
+def test_rows_of_old_snapshots_do_not_count_runs():
+    table = varied(False).assign(mean=1.0, smallest=0.5, largest=2.0)
+    table["n_seeds"], table["n_runs"] = [3, 2], [float("nan"), 4.0]
+    (axis,) = training.plot_ablation(table).axes[:1]
+    assert [text.get_text() for text in axis.texts if len(text.get_text()) == 3] == ["3/3", "2/4"]
+
+
 def test_times_are_those_to_windowed_targets_by_the_calibrated_clock():
     table = reached(("dsm", True, 5.0), ("ddpm", True, 9.0)).drop(columns="total_seconds")
     table = table.assign(precompute_seconds=1.0, steps=[10, 20], wall_seconds=99.0)
