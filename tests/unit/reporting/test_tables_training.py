@@ -261,8 +261,13 @@ def test_the_ablation_is_judged_on_one_metric(metric, expected):
     assert (steps["mean"], steps["n_runs"]) == (expected, 1)
 
 
-def test_one_seed_judges_nothing():
-    results = [ablation("published", 10, 0), ablation("slower", 90, 0)]
+@pytest.mark.parametrize("n_seeds", [1, 2])
+def test_two_seeds_judge_nothing(n_seeds):
+    results = [
+        ablation(*run, seed)
+        for run in (("published", 10), ("slower", 90))
+        for seed in range(n_seeds)
+    ]
     table = ablation_table(results, 0.95, MAIN)
     assert table["beyond_seed_spread"].isna().all()
     assert "too few seeds" in ablation_sentence(table)
