@@ -87,8 +87,8 @@ def ablation_table(
 
     The finding goes to the log as one sentence.
 
-    ``beyond_seed_spread`` says whether the two ranges over seeds are disjoint; with fewer than three
-    seeds that happens too easily by chance (one time in three with two), and the cell stays empty.
+    ``beyond_seed_spread`` says whether the two ranges over seeds are disjoint; with fewer than
+    three that happens too easily by chance (one time in three with two), and the cell is empty.
 
     Parameters
     ----------
