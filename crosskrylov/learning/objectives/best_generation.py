@@ -1,14 +1,14 @@
 """The fastest way to samples of many small images that we found, and it less one ingredient each.
 
-The loss is that of `best`, over levels drawn where a denoiser has something to learn, and against
-the exact score of the noised data set instead of the noise that was drawn.
+The loss is that of `best`, over levels drawn about sigma = 1, and against the exact score of the
+noised data set instead of the noise that was drawn.
 """
 
 import torch
 
 from crosskrylov.learning.objectives.base import Objective, Setting, register, standard_normal
+from crosskrylov.learning.objectives.best import WeightedLevels
 from crosskrylov.learning.objectives.mixture import mixture_noise
-from crosskrylov.learning.preconditioned import loss_weight
 from crosskrylov.learning.schedule import NoiseLevels
 
 #: Mean and standard deviation of log sigma, from short runs on digits.
@@ -17,19 +17,13 @@ LOG_SIGMA = (0.0, 1.4)
 LOG_SIGMA_KARRAS = (-1.2, 1.2)
 
 
-class LogNormalLevels:
+class LogNormalLevels(WeightedLevels):
     """E_p w(sigma_t) || eps(x_t, t) - e(x_t, t) ||^2, e exact or drawn (Eqs. 28c, 28f).
 
     Parameters
     ----------
-    images : tensor, shape (N, C, H, W)
-        Clean images, in [-1, 1].
-    levels : NoiseLevels
-        Geometric schedule.
-    batch_size : int
-        Images (with replacement) per step.
-    parametrisation : {"noise", "edm", "image"}
-        That of the network, which gives the weights w.
+    images, levels, batch_size, parametrisation
+        See `WeightedLevels`.
     log_sigma : pair of float, or None
         Mean and standard deviation of the normal density that levels are drawn by, in log sigma;
         None: all are drawn alike.
@@ -47,29 +41,20 @@ class LogNormalLevels:
         log_sigma: tuple[float, float] | None = LOG_SIGMA,
         exact_target: bool = True,
     ):
-        self.images = images.float()
-        self.levels = levels
-        self.batch_size = batch_size
+        super().__init__(images, levels, batch_size, parametrisation)
         self.exact_target = exact_target
         sigmas = torch.as_tensor(levels.sigmas)
-        self.weights = loss_weight(sigmas, parametrisation).float()[:, None, None, None]
         self.density = torch.ones_like(sigmas)
         if log_sigma is not None:
             mean, std = log_sigma
             self.density = torch.exp(-((sigmas.log() - mean) ** 2) / (2 * std**2))
-
-    def to(self, device: torch.device) -> "LogNormalLevels":
-        """Move the data to ``device``; levels are drawn on the CPU."""
-        self.images = self.images.to(device)
-        self.weights = self.weights.to(device)
-        return self
 
     def loss(self, network: torch.nn.Module, generator: torch.Generator) -> torch.Tensor:
         """Return the weighted mean squared error of the predicted noise on one random batch."""
         device = self.images.device
         index = torch.randint(len(self.images), (self.batch_size,), generator=generator).to(device)
         t = torch.multinomial(self.density, self.batch_size, replacement=True, generator=generator)
-        t = t.to(device)
+        t = t.to(device)  # levels are drawn on the CPU, as everything is
         clean = self.images[index]
         z = standard_normal(tuple(clean.shape), generator, device)
         signal, noise = self.levels.signal_and_noise(t)
