@@ -20,6 +20,7 @@ from crosskrylov.learning.objectives.index import (
 from crosskrylov.metrics.names import REAL
 from crosskrylov.planning.publishing import is_published
 from crosskrylov.planning.runs import expand_runs, runs
+from crosskrylov.reporting.tables.first_steps import first_steps
 from crosskrylov.reporting.tables.published import METHODS, claimed_ratios
 
 #: Folder of one training run: on a whole image set, and on some of its images.
@@ -678,7 +679,10 @@ def tables(config: Mapping) -> dict[str, Shown]:
         inputs = {"results": single + budget}
         if single:
             inputs["calibrations"] = timed
-            references = {"against": [*baseline_models(), ablated_model(False)]}
+            references = {
+                "against": [*baseline_models(), ablated_model(False)],
+                "first_steps": first_steps([config]),
+            }
             found["paired"] = Shown({"training": ["results/tables/training.tsv"]}, references)
         found["training"] = Shown(inputs, {"baselines": baseline_models()}, targets)
     if budget:

@@ -28,6 +28,7 @@ from crosskrylov.reporting.numbers import main as write_numbers
 from crosskrylov.reporting.papers_page import write_page
 from crosskrylov.reporting.records import same_run
 from crosskrylov.reporting.tables.claims import claims_table, declared_in_configs
+from crosskrylov.reporting.tables.first_steps import first_steps
 from crosskrylov.reporting.tables.paired import paired_table
 from crosskrylov.reporting.tables.papers import papers_table, tables_read
 from crosskrylov.reporting.tables.writing import write_table
@@ -135,7 +136,7 @@ def keep_part(
             entry["configuration"] = f"parts/{part}.config.yaml"
             _copy(results / "config.yaml", folder / entry["configuration"])
         put_together(folder, parts | {part: entry}, part)
-        _compare_runs(folder)
+        _compare_runs(folder, [*parts.values(), entry])
         _judge_claims(folder, [*parts.values(), entry])
         _judge_papers(folder)
         _remove_unowned(folder, previous, [entry, *parts.values()])
@@ -280,12 +281,18 @@ def _remove_unowned(folder: Path, previous: Mapping, parts: Iterable[Mapping]) -
             (folder / kind / name).unlink(missing_ok=True)
 
 
-def _compare_runs(folder: Path) -> None:
+def _configurations(folder: Path, parts: Iterable[Mapping]) -> list[dict]:
+    files = [part["configuration"] for part in parts if part.get("configuration")]
+    return [yaml.safe_load((folder / file).read_text("utf-8")) for file in files]
+
+
+def _compare_runs(folder: Path, parts: Iterable[Mapping]) -> None:
     """Pair the training runs of all parts together: each part may have other images of a set."""
     target, training = (folder / "tables" / f"{name}.tsv" for name in ("paired", "training"))
     if target.is_file() and training.is_file():
         against = dict.fromkeys(read_tsv(target)["against"])
-        write_table(target, paired_table(read_tsv(training), against))
+        first = first_steps(_configurations(folder, parts))
+        write_table(target, paired_table(read_tsv(training), against, first))
 
 
 def _judge_claims(folder: Path, parts: Iterable[Mapping]) -> None:
@@ -293,8 +300,7 @@ def _judge_claims(folder: Path, parts: Iterable[Mapping]) -> None:
     target = folder / "tables" / "claims.tsv"
     if not target.is_file():
         return
-    configurations = [part["configuration"] for part in parts if part.get("configuration")]
-    configs = [yaml.safe_load((folder / file).read_text("utf-8")) for file in configurations]
+    configs = _configurations(folder, parts)
     solvers, *others = (
         read_tsv(file) if (file := target.parent / f"{name}.tsv").is_file() else None
         for name in ("solvers", "training", "quality", "clocks")

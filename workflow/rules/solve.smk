@@ -172,5 +172,9 @@ rule claims_table:
         image_sets={
             name: {"source": entry["source"]} for name, entry in config["image_sets"].items()
         },
+        single_image={
+            key: config["training"]["single_image"][key]
+            for key in ("image_sets", "first_evaluation")
+        },
     script:
         "../scripts/claims_table.py"

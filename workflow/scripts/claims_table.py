@@ -12,14 +12,23 @@ if TYPE_CHECKING:
 
 
 def main(
-    solvers_path, training_path, quality_path, clocks_path, table_path, solvers, image_sets
+    solvers_path,
+    training_path,
+    quality_path,
+    clocks_path,
+    table_path,
+    solvers,
+    image_sets,
+    single_image,
 ) -> None:
     """Write a row per claim and data set (.tsv); tables that were not made are None."""
     solvers_table, *others = (
         read_tsv(path) if path else None
         for path in (solvers_path, training_path, quality_path, clocks_path)
     )
-    declared = declared_in_configs([{"solvers": solvers, "image_sets": image_sets}])
+    config = {"solvers": solvers, "image_sets": image_sets}
+    config["training"] = {"single_image": single_image}
+    declared = declared_in_configs([config])
     write_table(table_path, claims_table(solvers_table, *others, declared))
 
 

@@ -59,6 +59,7 @@ EFFECT_COLUMNS = (
     "n_images",
     "n_reached",
     "n_reference_reached",
+    "n_neither_reached",
     "ratio",
     "ratio_low",
     "ratio_high",
@@ -147,10 +148,10 @@ def effects_of(table: pd.DataFrame, controls: Mapping[str, Mapping[str, Any]]) -
     better in both, a ratio below 1 means that the control is better than the reference. Pairs have
     image and random seed in common; the seeds of an image are averaged (in logarithms) first, so
     that a pair is an image, or a seed where there are no images. Where a run was stopped before its
-    target, the ratio is no farther from 1 than the true one
-    (`crosskrylov.metrics.paired.paired_ratios`). p values are corrected after Holm over the
-    comparisons of one outcome that have the same output, scaled or not; a verdict needs the
-    corrected one below 5 %.
+    target, the ratio is no farther from 1 than the true one, and 1 where both were
+    (``n_neither_reached``; `crosskrylov.metrics.paired.paired_ratios`). p values are corrected
+    after Holm over the comparisons of one outcome that have the same output, scaled or not; a
+    verdict needs the corrected one below 5 %.
 
     Parameters
     ----------
@@ -227,6 +228,7 @@ def _effect(group: pd.DataFrame, of_reference: pd.DataFrame) -> dict | None:
         "n_images": len(ratios) if pairs["image"].notna().all() else None,
         "n_reached": int(np.sum(ours.reached)),
         "n_reference_reached": int(np.sum(theirs.reached)),
+        "n_neither_reached": int(np.sum(~np.asarray(ours.reached) & ~np.asarray(theirs.reached))),
         "ratio": median,
         "ratio_low": low,
         "ratio_high": high,

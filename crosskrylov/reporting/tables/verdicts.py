@@ -29,7 +29,8 @@ def judge(
     low, high : float or None
         The measured interval; None or NaN where there is none.  With ``low`` alone the baseline was
         stopped at a bound: the value is at least ``low``, which may confirm the claim but says
-        neither that it was exceeded nor that it failed.
+        neither that it was exceeded nor that it failed.  With ``high`` alone the value is at most
+        that, which may refute the claim but not confirm it.
     neutral : float
         The value that means no effect: 0 for a saving, 1 for a ratio.
     published : (float, float), optional
@@ -45,7 +46,7 @@ def judge(
     """
     low, high = (math.nan if end is None else float(end) for end in (low, high))
     if math.isnan(low):
-        return UNDECIDED
+        return NOT_REPRODUCED if high < neutral else UNDECIDED
     if math.isnan(high):
         enough = low > neutral if published is None else low >= published[0]
         return REPRODUCED if enough else UNDECIDED

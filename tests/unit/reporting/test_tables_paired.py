@@ -7,6 +7,7 @@ from scipy import stats
 from crosskrylov.metrics.intervals import median_interval
 from crosskrylov.reporting.figures.style import finding_of
 from crosskrylov.reporting.figures.survival import half_reached, plot_survival, survival
+from crosskrylov.reporting.tables.first_steps import first_steps
 from crosskrylov.reporting.tables.paired import COLUMNS, Ratios, paired_table
 from crosskrylov.reporting.tables.paired import ratio_bounds as bounds
 
@@ -65,6 +66,32 @@ def test_a_model_that_was_stopped_leaves_the_lower_end_open():
     assert (found["at_most"], found["faster"], found["slower"]) == (6, 0, 6)
     assert np.isnan(found["ratio_low"]) and found["ratio_high"] < 1
     assert (found["finding"], found["effect_size"]) == ("slower", -1.0)
+
+
+def test_what_was_reached_by_the_first_evaluation_is_a_bound():
+    """It may have been reached at any step before."""
+    both = [runs("dsm", [50, 90]), runs("ddpm", [60, 45])]
+    training = pd.concat(both, ignore_index=True)
+    (known,) = paired_table(training, ["ddpm"]).to_dict("records")
+    assert (known["exact"], known["faster"], known["slower"]) == (2, 1, 1)
+    (found,) = paired_table(training, ["ddpm"], {"photos32": [45], "x": [60]}).to_dict("records")
+    assert (found["exact"], found["at_most"]) == (1, 1)
+    assert np.isnan(found["ratio_low"]) and found["ratio"] == known["ratio"]
+    (found,) = paired_table(training, ["ddpm"], {"photos32": [45, 50]}).to_dict("records")
+    assert (found["exact"], found["at_most"], found["at_least"]) == (0, 1, 1)
+    (found,) = paired_table(training, ["ddpm"], {"photos32": [45, 90]}).to_dict("records")
+    assert (found["exact"], found["unknown"]) == (1, 1)
+
+
+def test_first_evaluations_are_those_of_all_configurations_that_share_a_set():
+    configs = [
+        {"training": {"single_image": {"image_sets": ["a", "b"], "first_evaluation": 20}}},
+        {"training": {"single_image": {"image_sets": ["a"], "first_evaluation": 50}}},
+        {"training": {"single_image": {"image_sets": ["a", "c"], "first_evaluation": 20}}},
+        {"training": {"single_image": {"image_sets": [], "first_evaluation": 70}}},
+        {},
+    ]
+    assert first_steps(configs) == {"a": [20, 50], "b": [20], "c": [20]}
 
 
 def test_where_neither_arrived_nothing_is_known():
