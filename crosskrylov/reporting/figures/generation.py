@@ -9,6 +9,7 @@ from crosskrylov.metrics.names import REAL
 from crosskrylov.reporting.figures.layout import described_sets, grid, headline, label_ends
 from crosskrylov.reporting.figures.register import register
 from crosskrylov.reporting.figures.style import figure_style, model_styles, readable
+from crosskrylov.reporting.tables.quality import deciding_distance
 
 
 @register(
@@ -30,8 +31,12 @@ def plot_score_error(table: pd.DataFrame) -> plt.Figure:
     """
     panels = sorted(set(zip(table["dataset"], table["experiment"])))
     with figure_style():
-        figure, axes = grid(1, max(len(panels), 1), height=3.0, sharey=True)
-        for axis, (dataset, experiment) in zip(axes[0], panels):
+        n_columns = min(max(len(panels), 1), 2)
+        figure, axes = grid(-(-max(len(panels), 1) // n_columns), n_columns, 2.9, sharey=True)
+        for axis in axes.flat[len(panels) :]:
+            axis.set_visible(False)
+        most = 0
+        for axis, (dataset, experiment) in zip(axes.flat, panels):
             here = (table["dataset"] == dataset) & (table["experiment"] == experiment)
             chosen = table[here]
             styles = model_styles(chosen["model"])
@@ -61,16 +66,18 @@ def plot_score_error(table: pd.DataFrame) -> plt.Figure:
                 xlabel="noise level $\\sigma$ (images in [-1, 1])",
                 title=dataset if experiment == "budget" else f"{dataset}: {readable(experiment)}",
             )
-            low, high = axis.get_ylim()
-            axis.set_ylim(low / (high / low) ** (0.022 * len(styles) + 0.03), high)
-        axes[0][0].set_ylabel("error of the score / exact score\n(mean squares)")
+            most = max(most, len(styles))
+        low, high = axes[0][0].get_ylim()  # of all panels: room for the bars
+        axes[0][0].set_ylim(low / (high / low) ** (0.022 * most + 0.03), high)
+        for axis in axes[:, 0]:
+            axis.set_ylabel("error of the score / exact score\n(mean squares)")
         headline(
             figure,
             score_error_finding(table),
             f"{described_sets(table)}. Lower is better; bands: range over seeds; bars below: "
             "levels that a schedule trains; shaded: the grid.",
         )
-        for axis in axes[0]:
+        for axis, _ in zip(axes.flat, panels):
             label_ends(axis)
     return figure
 
@@ -121,10 +128,20 @@ def plot_distance_against_samples(table: pd.DataFrame) -> plt.Figure:
         shown.
     """
     chosen = _final(table)
-    panels = sorted(set(zip(chosen["dataset"], chosen["metric"])))
+    panels = [  # a row per data set
+        [(dataset, metric) for metric in sorted(of_set["metric"].unique())]
+        for dataset, of_set in chosen.groupby("dataset")
+    ]
     with figure_style():
-        figure, axes = grid(1, max(len(panels), 1), height=3.0)
-        for axis, (dataset, metric) in zip(axes[0], panels):
+        n_columns = max((len(row) for row in panels), default=1)
+        figure, axes = grid(max(len(panels), 1), n_columns, height=2.9)
+        for axis in axes.flat:
+            axis.set_visible(False)
+        drawn = [
+            (axis, panel) for row, of_set in zip(axes, panels) for axis, panel in zip(row, of_set)
+        ]
+        for axis, (dataset, metric) in drawn:
+            axis.set_visible(True)
             here = chosen[(chosen["dataset"] == dataset) & (chosen["metric"] == metric)]
             styles = model_styles(name for name in here["model"] if name != REAL)
             floor = {"color": "black", "marker": "s", "linestyle": "-"}
@@ -141,13 +158,16 @@ def plot_distance_against_samples(table: pd.DataFrame) -> plt.Figure:
                 ylabel=f"Fréchet distance ({readable(metric.partition('_')[2])})",
                 title=dataset,
             )
+            numbers = here["n_samples"].min(), here["n_samples"].max()
+            axis.set_xticks(numbers, [f"{n:,}" for n in numbers])
+            axis.set_xticks([], minor=True)
         headline(
             figure,
             final_finding(table),
             f"{described_sets(chosen)}. To the held-out images; lower is better; black: real "
             "images, the floor; bands: range over seeds.",
         )
-        for axis in axes[0]:
+        for axis, _ in drawn:
             label_ends(axis)
     return figure
 
@@ -164,7 +184,7 @@ def final_finding(table: pd.DataFrame) -> str:
     words = []
     chosen = _final(table)
     for dataset, of_set in chosen.groupby("dataset"):
-        of_metric = of_set[of_set["metric"] == min(of_set["metric"])]
+        of_metric = of_set[of_set["metric"] == deciding_distance(of_set["metric"])]
         real, models = (of_metric[(of_metric["model"] == REAL) == real] for real in (True, False))
         common = sorted(set(real["n_samples"]) & set(models["n_samples"]))
         if not common:

@@ -24,6 +24,7 @@ from crosskrylov.reporting.tables.published import (
     STAND_INS,
     SpeedupClaim,
 )
+from crosskrylov.reporting.tables.quality import deciding_distance
 from crosskrylov.reporting.tables.training import images_together
 from crosskrylov.reporting.tables.verdicts import (
     NOT_REPRODUCED,
@@ -507,8 +508,7 @@ def _budget_rows(quality: pd.DataFrame | None) -> list[dict]:
         for judged, to in _judged_samples(of_set[of_set.model.isin([method, "ddpm"])]):
             if judged.model.nunique() < 2:
                 continue
-            # FID where there is one
-            metric = min(judged.metric.unique(), key=lambda name: (name != "fid", name))
+            metric = deciding_distance(judged.metric)
             chosen = judged[judged.metric == metric]
             best = [_best_sampler(chosen[chosen.model == model]) for model in (method, "ddpm")]
             if best[0].empty or best[1].empty:

@@ -21,6 +21,16 @@ COLUMNS = (
     "image_size",
 )
 
+#: The distances by which generation is judged, the first that there is: learned features before
+#: random ones, and those before a fixed transform.
+DISTANCES = ("fid", "frechet_digit_classifier", "frechet_random_conv")
+
+
+def deciding_distance(metrics: Iterable[str]) -> str:
+    """Return the distance that generation is judged by: of `DISTANCES`, else the first by name."""
+    there = sorted(set(metrics))
+    return next((name for name in DISTANCES if name in there), there[0])
+
 
 def quality_table(results: Iterable[Mapping]) -> pd.DataFrame:
     """Return the table from the results of single runs.

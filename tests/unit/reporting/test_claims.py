@@ -496,6 +496,18 @@ def test_many_samples_of_final_models_decide_over_those_of_the_budget():
     assert found.verdict.tolist() == ["reproduced", "undecided"]
 
 
+def test_generation_is_judged_by_the_best_features_that_there_are():
+    rows = []
+    for metric in ("frechet_haar", "frechet_random_conv", "frechet_another"):
+        for model in ("score_embedding", "ddpm"):
+            rows += final_rows(model, "training", [2.0, 2.1, 2.2], 5000, metric=metric)
+    for also, judged_by in (("frechet_a", "random_conv"), ("fid", "fid")):
+        both = [row | {"metric": also} for row in rows]
+        found = claims_table(solvers(), None, pd.DataFrame([*rows, *both]))
+        (metric,) = found[found.claim.str.contains("time budget")].metric
+        assert metric.startswith((f"frechet_{judged_by}", judged_by))
+
+
 def test_the_method_on_the_noise_levels_of_ddpm_has_a_row_of_its_own():
     rows = []
     for reference in ("training", "held_out"):
