@@ -514,7 +514,7 @@ def _budget_rows(quality: pd.DataFrame | None) -> list[dict]:
             if best[0].empty or best[1].empty:
                 continue
             ours, ddpm = best[0].align(best[1], join="inner")
-            of_method = "" if method == MODEL else f" of {method}"
+            name = "the method" if method == MODEL else method
             measured = NO_INTERVAL
             if len(ours) and (ours > 0).all() and (ddpm > 0).all():
                 measured = ratio_interval(ddpm, ours)
@@ -523,8 +523,8 @@ def _budget_rows(quality: pd.DataFrame | None) -> list[dict]:
             rows.append(
                 _row(
                     *(BUDGET_TEXT, paper_value),
-                    f"{metric}{to} of ddpm over the method's",
-                    f"ddpm ({best[1].mean():.4g} against {best[0].mean():.4g}{of_method})",
+                    f"{metric}{to} of ddpm over {name}'s",
+                    f"ddpm ({best[1].mean():.4g} against {best[0].mean():.4g})",
                     dataset=dataset,
                     image_size=size,
                     measured=measured,
