@@ -37,6 +37,12 @@ def join_tables(editions: list[pd.DataFrame]) -> pd.DataFrame | None:
     if not keys or any(names - set(columns) or set(keys) - names for names in known):
         return None
     editions = [edition.reindex(columns=columns) for edition in editions]
+    # beside an edition that has none of it, true and false would become numbers
+    truths = {name for each in editions for name in columns if each[name].dtype == bool}
+    editions = [
+        edition.astype({name: "boolean" for name in truths if _may_be_truth(edition[name])})
+        for edition in editions
+    ]
     joined = editions[0]
     for edition in editions[1:]:
         newer = set(edition[keys].astype(str).itertuples(index=False, name=None))
@@ -44,6 +50,10 @@ def join_tables(editions: list[pd.DataFrame]) -> pd.DataFrame | None:
         kept = joined[[kind not in newer for kind in kinds]]
         joined = pd.concat([kept, edition], ignore_index=True) if len(kept) else edition
     return joined
+
+
+def _may_be_truth(column: pd.Series) -> bool:
+    return column.dtype == bool or column.isna().all()
 
 
 def _with_whole_images(edition: pd.DataFrame) -> pd.DataFrame:

@@ -342,6 +342,15 @@ def test_an_image_keeps_its_name_beside_rows_without_one():
     assert joined["steps"].tolist() == [2, 3, 4]
 
 
+def test_true_and_false_stay_so_beside_rows_without_them():
+    some = pd.DataFrame({"model": ["a", "b"], "seed": 1, "reached": [True, False]})
+    others = pd.DataFrame({"model": ["c"], "seed": 1, "reached": [float("nan")]})
+    for editions in ([some, others], [others, some]):
+        joined = join_tables(editions).set_index("model")["reached"]
+        assert joined.dropna().astype(str).to_dict() == {"a": "True", "b": "False"}
+        assert joined.isna().to_dict() == {"a": False, "b": False, "c": True}
+
+
 def test_the_texts_of_the_checkout_are_written_again(study, tmp_path, monkeypatch, capsys):
     """Numbers follow the tables just kept; a wrong one is said, and the snapshot is kept."""
     checkout = tmp_path / "checkout"
