@@ -19,8 +19,9 @@ def first_steps(configs: Iterable[Mapping]) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for config in configs:
         section = config.get("training", {}).get("single_image", {})
+        first = section.get("first_evaluation")
         for name in section.get("image_sets", ()):
             steps = found.setdefault(name, [])
-            if section.get("first_evaluation", 0) not in (0, *steps):
-                steps.append(section["first_evaluation"])
+            if first and first not in steps:
+                steps.append(first)
     return found
