@@ -187,7 +187,8 @@ def test_solver_table_holds_every_solver_in_both_studies(folder, frozen, tmp_pat
     assert np.isnan(iterations["exact_transform"])
     tables = (tmp_path / "solvers.tsv", None, None, None, tmp_path / "claims.tsv")
     projected = {"projected": {"method": "cross_matrix_galerkin", "options": {"dimension": 4}}}
-    script("claims_table")(*tables, projected, {})
+    single_image = {"image_sets": ["photos"], "first_evaluation": 50}
+    script("claims_table")(*tables, projected, {}, single_image)
     claims = read_tsv(tmp_path / "claims.tsv")
     assert set(claims.verdict[claims.evidence == "not run"]) == {"undecided"}
     saved = claims[claims.evidence == "results/tables/solvers.tsv"]
