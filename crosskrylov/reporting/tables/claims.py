@@ -378,13 +378,15 @@ def _is_of(dataset: str, source: str, sources: Mapping[str, str]) -> bool:
 
 def _ended_elsewhere(runs: pd.DataFrame) -> pd.Series:
     """Return which rows missed a target only since their run had ended at one in another metric."""
-    reached = runs.reached.astype(str) == "True"
     if "steps" not in runs:
         return pd.Series(False, index=runs.index)
-    run = [key for key in ("dataset", "model", "image", "seed") if key in runs]
-    arrivals = runs[reached].groupby([*run, "steps"], dropna=False).size()
-    stops = pd.MultiIndex.from_frame(runs[[*run, "steps"]])
-    return ~reached & stops.isin(arrivals.index)
+    reached = runs.reached.astype(str) == "True"
+    ends = [runs[key] for key in ("dataset", "model", "image", "seed", "steps") if key in runs]
+    arrivals, own = (
+        reached.groupby(keys, dropna=False).transform("sum")
+        for keys in (ends, [*ends, _metric_names(runs)])
+    )
+    return ~reached & (arrivals > own)
 
 
 def _speedup_row(
@@ -413,7 +415,7 @@ def _speedup_row(
     if paired.empty:
         return None
     missed = ~paired.reached
-    if (paired[column].isna() & ~missed).all() and not missed.any():
+    if paired[column].isna().all() and not missed.any():
         return None
     # a run that was given less than the baseline took was not compared; where both were given
     # as much and the baseline got there, it won
